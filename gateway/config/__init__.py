@@ -1,0 +1,1 @@
+"""Start-up settings: TOML file, environment and flags become one frozen `Settings`."""

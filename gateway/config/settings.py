@@ -1,0 +1,130 @@
+"""Every start-up setting: name, default, unit and one line of help. The one home of them all.
+
+The help lines feed `graygate config schema`, the sample in `config/gateway.toml` and the table in
+the README; a test holds the three together. Live things (routes, weights, lists) are not settings:
+they live in the store.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gateway.config.secret import Secret
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+def setting(help_line: str) -> Meta:
+    return Meta(description=help_line)
+
+
+class Listen(msgspec.Struct, frozen=True, kw_only=True):
+    """Where clients connect."""
+
+    host: Annotated[str, setting("address the data port binds to")] = "0.0.0.0"
+    port: Annotated[Port, setting("data port, where clients send their requests")] = 8080
+    backlog: Annotated[Count, setting("connections that may wait in each worker's socket")] = 1024
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """How many processes, and where they keep things."""
+
+    workers: Annotated[
+        Annotated[int, Meta(ge=1, le=256)] | Literal["auto"],
+        setting("worker processes; auto = one per processor this process may use"),
+    ] = "auto"
+    state_dir: Annotated[
+        str, setting("folder for the last good table; empty = keep none on disk")
+    ] = ".graygate/state"
+    drain_seconds: Annotated[
+        Seconds, setting("seconds that running requests get to finish when a worker stops")
+    ] = 30.0
+
+
+class Redis(msgspec.Struct, frozen=True, kw_only=True):
+    """The store that holds the live routing state."""
+
+    url: Annotated[
+        str,
+        setting(
+            "redis://, rediss:// or unix:// URL; redis+sentinel://h1:p1,h2:p2/NAME/0 for Sentinel; "
+            "without a password in it"
+        ),
+    ] = "redis://127.0.0.1:6379/0"
+    username: Annotated[str, setting("ACL user; empty = the default user")] = ""
+    password: Annotated[Secret, setting("password of the user")] = Secret()
+    sentinel_username: Annotated[str, setting("ACL user of the Sentinels")] = ""
+    sentinel_password: Annotated[Secret, setting("password of the Sentinels")] = Secret()
+    prefix: Annotated[
+        str, setting("what every key starts with; on Redis Cluster use {gray}:")
+    ] = "gray:"
+    tls_ca: Annotated[str, setting("CA file that the store's certificate must chain to")] = ""
+    tls_cert: Annotated[str, setting("client certificate file")] = ""
+    tls_key: Annotated[str, setting("client key file")] = ""
+    timeout_seconds: Annotated[
+        Seconds, setting("seconds to wait for a connection or an answer of the store")
+    ] = 1.0
+    heartbeat_seconds: Annotated[
+        Seconds, setting("seconds between signs of life on the watch connection")
+    ] = 1.0
+    poll_seconds: Annotated[
+        Seconds, setting("seconds between full looks at the store, the net under the watch")
+    ] = 2.0
+    tracking: Annotated[
+        bool, setting("ask the store to push changes; false = only look every poll_seconds")
+    ] = True
+
+
+class Routing(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may say who a caller is."""
+
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        setting("networks whose forwarded headers and user ids are believed; * = everyone"),
+    ] = ("*",)
+    override_key: Annotated[
+        Secret, setting("key that signs X-Graygate-Override; empty = the header is ignored")
+    ] = Secret()
+    jwt_key: Annotated[
+        Secret,
+        setting("key that verifies JWTs: an HS secret, or an RSA public key as PEM or JWKS"),
+    ] = Secret()
+    jwt_issuer: Annotated[str, setting("required iss claim; empty = any")] = ""
+    jwt_audience: Annotated[str, setting("required aud claim; empty = any")] = ""
+
+
+class Admin(msgspec.Struct, frozen=True, kw_only=True):
+    """The operator's port."""
+
+    host: Annotated[str, setting("address the admin port binds to")] = "127.0.0.1"
+    port: Annotated[Port, setting("admin port: API, health, metrics")] = 8081
+    token: Annotated[
+        Secret, setting("bearer token; without one the admin port stays on loopback")
+    ] = Secret()
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gateway tells about itself on standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], setting("least severity that is written")
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "json", "text"], setting("auto = text on a terminal, else JSON lines")
+    ] = "auto"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All start-up settings; built once, never changed."""
+
+    listen: Listen = Listen()
+    process: Process = Process()
+    redis: Redis = Redis()
+    routing: Routing = Routing()
+    admin: Admin = Admin()
+    log: Log = Log()

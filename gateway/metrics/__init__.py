@@ -1,0 +1,1 @@
+"""Names of all series, and their exposition."""

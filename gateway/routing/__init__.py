@@ -1,0 +1,1 @@
+"""The decision, pure: request facts and table in, version and reason out."""

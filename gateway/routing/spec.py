@@ -1,0 +1,58 @@
+"""A route as plain data: valid, complete, and the same in every process.
+
+`state` makes a `RouteSpec` from what operators typed into the store and refuses what is not valid;
+the control process sends it to the workers; `table` compiles it into something fast. Nothing in
+here checks anything: a `RouteSpec` that exists has passed the checks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class VersionSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One deployed version: where it answers, and what people noted about it."""
+
+    urls: tuple[str, ...]
+    meta: dict[str, Any] = {}
+
+
+class RuleSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An ordered condition; exactly one of `version` and `weights` is set."""
+
+    when: dict[str, Any]
+    version: str | None = None
+    weights: dict[str, float] | None = None
+    name: str = ""
+
+
+class RouteSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One published model or service and how its units are split over its versions."""
+
+    name: str
+    stable: str
+    versions: dict[str, VersionSpec]
+    weights: dict[str, float] = {}  # candidate -> percent of units, without stable
+    rules: tuple[RuleSpec, ...] = ()
+
+    hosts: tuple[str, ...] = ()  # lower case, without port; "*.example.com" allowed; none = any
+    paths: tuple[str, ...] = ("/",)  # prefixes, whole segments
+    models: tuple[str, ...] = ()  # names in the body field "model"; none = any
+    methods: tuple[str, ...] = ()  # upper case; none = any
+
+    unit: tuple[str, ...] = ("header:x-user-id",)  # sources, the first present one wins
+    salt: str = ""  # resolved: never empty in a valid route
+    jwt: str = "verified"  # or "trusted": the caller in front has verified the token already
+    paused: bool = False  # weights are kept but not applied
+
+    dialect: str = "problem"  # how the gateway's own errors speak: openai, anthropic, kserve, problem
+    failover: bool = True
+    spill_cap: float | None = None  # percent of units a candidate may take when stable is down
+    timeouts: dict[str, float] = {}  # connect, first_byte, idle, total -> seconds
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The versions that may take weight, in the order that fixes their intervals."""
+        return tuple(sorted(name for name in self.versions if name != self.stable))
