@@ -6,6 +6,8 @@
     │   ├── NotFoundError      it names a route, version or revision that is not there
     │   └── RefusedError       it asks for a state that the contract forbids
     ├── ConflictError          somebody else wrote first
+    ├── ChannelError           control and a worker do not understand each other
+    ├── GatewayUnreachable     a command found no gateway that answers
     └── StoreError             the store did not do what was asked
         ├── StoreUnavailable   no connection, frozen, loading, failing over
         ├── StoreDenied        wrong password, missing right
@@ -103,12 +105,32 @@ class ConflictError(GraygateError):
     code = "revision_conflict"
 
 
+class ChannelError(GraygateError):
+    """What came over the channel between control and a worker cannot be used; connect anew."""
+
+    retry = Retry.LATER
+    code = "channel_error"
+
+
+class GatewayUnreachable(GraygateError):
+    """No gateway answers a command; whether it was carried out may be unknown."""
+
+    source = Source.OPERATOR
+    status = 503
+    retry = Retry.LATER
+    code = "gateway_unreachable"
+
+
 class StoreError(GraygateError):
-    """The store did not do what was asked; nothing was changed unless the message says otherwise."""
+    """The store did not do what was asked; nothing was changed unless the message says so."""
 
     source = Source.STORE
     status = 503
     code = "store_error"
+
+    def __init__(self, message: str, reply: str = "") -> None:
+        super().__init__(message)
+        self.reply = reply  # the store's own words, when it answered with an error
 
 
 class StoreUnavailable(StoreError):

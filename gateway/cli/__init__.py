@@ -1,1 +1,5 @@
 """Commands."""
+
+from gateway.cli.entry import main
+
+__all__ = ["main"]

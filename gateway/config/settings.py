@@ -60,9 +60,9 @@ class Redis(msgspec.Struct, frozen=True, kw_only=True):
     password: Annotated[Secret, setting("password of the user")] = Secret()
     sentinel_username: Annotated[str, setting("ACL user of the Sentinels")] = ""
     sentinel_password: Annotated[Secret, setting("password of the Sentinels")] = Secret()
-    prefix: Annotated[
-        str, setting("what every key starts with; on Redis Cluster use {gray}:")
-    ] = "gray:"
+    prefix: Annotated[str, setting("what every key starts with; on Redis Cluster use {gray}:")] = (
+        "gray:"
+    )
     tls_ca: Annotated[str, setting("CA file that the store's certificate must chain to")] = ""
     tls_cert: Annotated[str, setting("client certificate file")] = ""
     tls_key: Annotated[str, setting("client key file")] = ""

@@ -1,1 +1,1 @@
-"""Supervisor, control and worker processes: the only place that builds objects and owns tasks."""
+"""Supervisor, control and workers: the only place that builds objects and owns tasks."""

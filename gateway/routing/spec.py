@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.routing.bucket import natural_key
+
 
 class VersionSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One deployed version: where it answers, and what people noted about it."""
@@ -47,7 +49,7 @@ class RouteSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     jwt: str = "verified"  # or "trusted": the caller in front has verified the token already
     paused: bool = False  # weights are kept but not applied
 
-    dialect: str = "problem"  # how the gateway's own errors speak: openai, anthropic, kserve, problem
+    dialect: str = "problem"  # of the gateway's own errors: openai, anthropic, kserve, problem
     failover: bool = True
     spill_cap: float | None = None  # percent of units a candidate may take when stable is down
     timeouts: dict[str, float] = {}  # connect, first_byte, idle, total -> seconds
@@ -55,4 +57,4 @@ class RouteSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def candidates(self) -> tuple[str, ...]:
         """The versions that may take weight, in the order that fixes their intervals."""
-        return tuple(sorted(name for name in self.versions if name != self.stable))
+        return tuple(sorted((v for v in self.versions if v != self.stable), key=natural_key))

@@ -6,13 +6,13 @@ It is swapped whole; whoever reads it reads one moment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from gateway.routing.lists import PackedTable
+from gateway.routing.lists import OverlaidTable, PackedTable
 from gateway.routing.spec import RouteSpec
-
+from gateway.state.raw import RouteState
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,13 @@ class MemberList:
     added: frozenset[bytes] = frozenset()
     removed: frozenset[bytes] = frozenset()
 
+    @property
+    def container(self) -> Container[bytes]:
+        """What the decision asks."""
+        if self.added or self.removed:
+            return OverlaidTable(self.base, self.added, self.removed)
+        return self.base
+
     def __len__(self) -> int:
         return len(self.base) + len(self.added) - len(self.removed)
 
@@ -38,6 +45,7 @@ class HeldRoute:
     """A valid route and where in the route's history it stands."""
 
     spec: RouteSpec
+    state: RouteState  # the small keys as they were typed, to put them back
     revision: int = 0  # id of the newest history entry; 0 = no history yet
     changed_at_ms: int = 0  # when that entry was written, by the store's clock
     fingerprint: str = ""  # of the route's small keys, as the write script computes it

@@ -1,0 +1,42 @@
+"""What the handlers are given: everything they may look at, and the one way to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from gateway.config.settings import Settings
+from gateway.routing.table import Identity
+from gateway.state.store import Store
+
+Counts = Mapping[tuple[str, str, str], int]
+
+
+class WorkerState(Protocol):
+    """A connected worker and the table it holds."""
+
+    @property
+    def worker(self) -> int: ...
+    @property
+    def pid(self) -> int: ...
+    @property
+    def sequence(self) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AdminContext:
+    """The control process as seen from its API."""
+
+    settings: Settings
+    store: Store
+    identity: Identity
+    own_id: str
+    workers: Callable[[], Sequence[WorkerState]]
+    decisions: Callable[[], Counts]  # by (route, version, reason)
+    requests: Callable[[], Counts]  # by (route, version, code)
+
+
+CONTEXT = web.AppKey("context", AdminContext)

@@ -1,0 +1,50 @@
+"""What happened to a route, newest first."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from gateway.admin.calls import answer, number
+from gateway.admin.context import CONTEXT
+from gateway.state.history import Entry, read_newest_entries
+
+
+async def index(request: web.Request) -> web.Response:
+    most = number(request, "most", 50, 1000)
+    store = request.app[CONTEXT].store
+    entries = await read_newest_entries(
+        await store.link(), store.keys, request.match_info["route"], most + 1
+    )
+    older = [*entries[1:], None]
+    return answer([_describe(e, before) for e, before in zip(entries[:most], older, strict=False)])
+
+
+def _describe(entry: Entry, before: Entry | None) -> dict[str, object]:
+    return {
+        "revision": entry.revision,
+        "at_ms": entry.at_ms,
+        "by": entry.by,
+        "via": entry.via,
+        "from": entry.origin,
+        "why": entry.why,
+        "op": entry.op,
+        "changes": _changes(before, entry),
+        "lists": entry.lists,
+    }
+
+
+def _changes(before: Entry | None, after: Entry) -> list[dict[str, object]]:
+    """Which fields differ from the revision before, with both values."""
+    rows: list[dict[str, object]] = []
+    for part in ("route", "versions", "weights"):
+        old: dict[str, str] = getattr(before.state, part) if before else {}
+        new: dict[str, str] = getattr(after.state, part)
+        rows += [
+            {"part": part, "field": name, "before": old.get(name), "after": new.get(name)}
+            for name in sorted({*old, *new})
+            if old.get(name) != new.get(name)
+        ]
+    old_rules = before.state.rules if before else ()
+    if old_rules != after.state.rules:
+        rows.append({"part": "rules", "field": "", "before": old_rules, "after": after.state.rules})
+    return rows

@@ -1,0 +1,61 @@
+"""The whole picture: what is in force, what was refused and why, how the store and workers are."""
+
+from __future__ import annotations
+
+import time
+
+from aiohttp import web
+
+import gateway
+from gateway.admin.calls import answer, author, body_as
+from gateway.admin.context import CONTEXT, AdminContext
+from gateway.admin.routes import Reason, describe
+from gateway.state.snapshot import Refusal
+
+
+async def show(request: web.Request) -> web.Response:
+    return answer(picture(request.app[CONTEXT]))
+
+
+async def repopulate(request: web.Request) -> web.Response:
+    """Put the routes in force back into a store that lost them."""
+    reason = await body_as(request, Reason)
+    done = await request.app[CONTEXT].store.repopulate(author(request, reason.why))
+    return answer({"routes": done})
+
+
+def picture(context: AdminContext) -> dict[str, object]:
+    store, status = context.store, context.store.status
+    snapshot = store.snapshot
+    return {
+        "gateway": {"id": context.own_id, "version": gateway.__version__},
+        "sequence": snapshot.sequence,
+        "routes": {name: describe(held, snapshot) for name, held in snapshot.routes.items()},
+        "refused": [_refusal(refusal) for refusal in snapshot.refused],
+        "warnings": [_refusal(refusal) for refusal in snapshot.warnings],
+        "store": {
+            "connected": status.is_connected,
+            "watch_mode": status.mode,
+            "watch_note": status.why_poll,
+            "server": status.server,
+            "error": status.error,
+            "table_age_seconds": round(time.time() - status.synced_at, 3)
+            if status.synced_at
+            else None,
+            "table_from_disk": status.is_from_disk,
+            "leader": bool(store.leader.term),
+        },
+        "workers": [
+            {"worker": worker.worker, "pid": worker.pid, "sequence": worker.sequence}
+            for worker in context.workers()
+        ],
+    }
+
+
+def _refusal(refusal: Refusal) -> dict[str, str]:
+    return {
+        "route": refusal.route,
+        "key": refusal.key,
+        "reason": refusal.reason,
+        "text": refusal.text,
+    }

@@ -1,0 +1,123 @@
+"""What the settings must be among themselves; nothing here touches the network."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.config.settings import Settings
+from gateway.config.store_url import is_plain_text, url_problem
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_EVERY_ADDRESS = ("0.0.0.0", "::")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong, said so that it is clear wherever it stands; `keys` led to it."""
+
+    keys: tuple[str, ...]
+    what: str
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Everything that each setting alone does not show."""
+    yield from _hosts(settings)
+    yield from _ports(settings)
+    yield from _redis(settings)
+    yield from _redis_tls(settings)
+    yield from _trusted_proxies(settings)
+    yield from _token(settings)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address; of names, only localhost is sure to be."""
+    if host == "localhost":
+        return True
+    address = _address(host)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return address is not None and address.is_loopback
+
+
+def _hosts(settings: Settings) -> Iterator[Finding]:
+    for key, host in (("listen.host", settings.listen.host), ("admin.host", settings.admin.host)):
+        if _address(host) is None and not _HOST_NAME.fullmatch(host):
+            what = "must be an address or a host name, without a port; 0.0.0.0 = every address"
+            yield Finding((key,), what)
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    listen, admin = settings.listen, settings.admin
+    hosts = {"127.0.0.1" if host == "localhost" else host for host in (listen.host, admin.host)}
+    overlap = len(hosts) == 1 or not hosts.isdisjoint(_EVERY_ADDRESS)
+    if listen.port == admin.port != 0 and overlap:
+        keys = ("admin.port", "listen.port", "admin.host", "listen.host")
+        what = f"listen.port and admin.port are both {admin.port} on one host; give each its own"
+        yield Finding(keys, what)
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    problem = url_problem(settings.redis.url)
+    if problem:
+        yield Finding(("redis.url",), problem)
+    if not settings.redis.prefix.endswith(":"):
+        what = "must end with a colon, as in gray: or, on Redis Cluster, {gray}:"
+        yield Finding(("redis.prefix",), what)
+
+
+def _redis_tls(settings: Settings) -> Iterator[Finding]:
+    redis = settings.redis
+    files = {"tls_ca": redis.tls_ca, "tls_cert": redis.tls_cert, "tls_key": redis.tls_key}
+    named = {f"redis.{name}": path for name, path in files.items() if path}
+    for key, path in named.items():
+        if "\0" in path or not Path(path).is_file():
+            yield Finding((key,), "names a file that is not there")
+    if bool(redis.tls_cert) != bool(redis.tls_key):
+        given, missing = ("cert", "key") if redis.tls_cert else ("key", "cert")
+        keys = (f"redis.tls_{given}", f"redis.tls_{missing}")
+        yield Finding(keys, f"{keys[0]} needs {keys[1]} beside it")
+    if named and is_plain_text(redis.url) and not url_problem(redis.url):
+        what = f"{', '.join(named)} is set but redis.url speaks no TLS; start it with rediss://"
+        yield Finding(("redis.url", *named), what)
+
+
+def _trusted_proxies(settings: Settings) -> Iterator[Finding]:
+    for network in settings.routing.trusted_proxies:
+        if network == "*":
+            continue
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            what = f"{network!r} is not a network such as 10.0.0.0/8, nor *{_meant(network)}"
+            yield Finding(("routing.trusted_proxies",), what)
+
+
+def _meant(network: str) -> str:
+    try:
+        return f"; did you mean {ipaddress.ip_network(network, strict=False)}?"
+    except ValueError:
+        return ""
+
+
+def _token(settings: Settings) -> Iterator[Finding]:
+    admin = settings.admin
+    if not admin.token and not is_loopback(admin.host):
+        what = (
+            "without a token the admin port stays on loopback; set admin.token or "
+            "admin.token_file, or admin.host to 127.0.0.1"
+        )
+        yield Finding(("admin.host", "admin.token"), what)
+    if not re.fullmatch(r"[!-~]*", admin.token.reveal()):
+        what = "must be printable ASCII without blanks: it travels in an Authorization header"
+        yield Finding(("admin.token",), what)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None

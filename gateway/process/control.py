@@ -1,0 +1,145 @@
+"""The control process: follows the store, feeds the workers, answers the operators.
+
+The one place where its parts meet. Each part gets what it needs by constructor, and every task has
+its owner here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import uvloop
+
+from gateway.errors import GraygateError
+from gateway.process import log
+from gateway.process.feed import Feed
+from gateway.process.handover import DRAINING, READY, ControlBoot, Lifeline, receive_boot
+from gateway.state.snapshot import Snapshot
+from gateway.state.store import Store
+
+_log = logging.getLogger(__name__)
+
+
+class SnapshotSource(Protocol):
+    """The store, or a file in the tests."""
+
+    def subscribe(self, callback: Callable[[Snapshot], None]) -> None: ...
+
+    async def run(self) -> None: ...
+
+
+class AdminServer(Protocol):
+    """What answers on the admin port."""
+
+    async def start(self, listening: socket.socket) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Health:
+    """What readiness depends on beside the store and the workers."""
+
+    is_draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What differs between the product and its tests."""
+
+    store: SnapshotSource
+    admin: AdminServer | None = None
+
+
+Build = Callable[[ControlBoot, Feed, Health], Parts]
+
+
+class Control:
+    """Owns the tasks of the control process."""
+
+    def __init__(self, boot: ControlBoot, lifeline: Lifeline, build: Build) -> None:
+        self._boot = boot
+        self._lifeline = lifeline
+        self._health = Health()
+        self._feed = Feed(socket.socket(fileno=boot.channel_fd), Path(boot.runtime_dir))
+        self._parts = build(boot, self._feed, self._health)
+        self._must_end = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Control with {self._feed!r}, draining: {self._health.is_draining}>"
+
+    async def run(self) -> None:
+        """Works until it is told to end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._must_end.set)
+        self._lifeline.start(self._hear)
+        store, admin = self._parts.store, self._parts.admin
+        store.subscribe(self._feed.publish)
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(store.run()),
+                tasks.create_task(self._feed.run()),
+                tasks.create_task(self._watch()),
+            ]
+            if admin is not None:
+                await admin.start(socket.socket(fileno=self._boot.admin_fd))
+            self._lifeline.say(READY)
+            await self._must_end.wait()
+            if admin is not None:
+                await admin.stop()
+            for task in running:
+                task.cancel()
+        if self._lifeline.supervisor_gone.is_set():
+            # Nobody else is left to do it.
+            shutil.rmtree(self._boot.runtime_dir, ignore_errors=True)
+        self._lifeline.close()
+
+    async def _watch(self) -> None:
+        await self._lifeline.supervisor_gone.wait()
+        _log.warning("The supervisor is gone; control ends too.")
+        self._must_end.set()
+
+    def _hear(self, word: str) -> None:
+        if word == DRAINING:
+            self._health.is_draining = True
+
+
+def run_control(build: Build) -> None:
+    """The whole life of a control process; `build` makes the parts of it that may differ."""
+    end = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        boot = receive_boot(end, ControlBoot)
+        log.configure(boot.settings.log, "control")
+        uvloop.run(_run(boot, end, build))
+    except GraygateError as error:
+        sys.exit(str(error))
+    except Exception:
+        _log.exception("Control failed.")
+        sys.exit(1)
+
+
+async def _run(boot: ControlBoot, end: socket.socket, build: Build) -> None:
+    await Control(boot, Lifeline(end), build).run()
+
+
+def build_parts(boot: ControlBoot, _feed: Feed, _health: Health) -> Parts:
+    """The product's own parts."""
+    settings = boot.settings
+    folder = settings.process.state_dir
+    own_id = f"{socket.gethostname()}-{os.getpid()}"
+    return Parts(Store(settings.redis, Path(folder) if folder else None, own_id))
+
+
+if __name__ == "__main__":
+    run_control(build_parts)

@@ -1,0 +1,70 @@
+"""Which programs the supervisor starts, and with what."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+
+from gateway.config.settings import Settings
+from gateway.process import children
+from gateway.process.children import Child
+from gateway.process.handover import ControlBoot, WorkerBoot, settings_for_worker
+from gateway.process.sockets import Sockets
+
+
+def worker_count(settings: Settings) -> int:
+    """One worker per processor that this process may use, unless a number is set."""
+    wanted = settings.process.workers
+    if wanted != "auto":
+        return wanted
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _program(module: str) -> tuple[str, ...]:
+    # -P: a folder named gateway in the current directory must not be taken for ours.
+    return (sys.executable, "-P", "-m", module)
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The commands of the children; the number of the lifeline is appended to them."""
+
+    control: tuple[str, ...] = field(default_factory=lambda: _program("gateway.process.control"))
+    worker: tuple[str, ...] = field(default_factory=lambda: _program("gateway.process.worker"))
+
+
+class Launcher:
+    """Starts children with the settings that are in force at that moment."""
+
+    def __init__(self, settings: Settings, sockets: Sockets, programs: Programs) -> None:
+        self.settings = settings
+        self._sockets = sockets
+        self._programs = programs
+
+    def control(self) -> Child:
+        sockets = self._sockets
+        boot = ControlBoot(
+            settings=self.settings,
+            runtime_dir=str(sockets.runtime_dir),
+            channel_fd=sockets.channel.fileno(),
+            admin_fd=sockets.admin.fileno(),
+            data_url=sockets.data_url,
+            admin_url=sockets.admin_url,
+        )
+        inherited = (boot.channel_fd, boot.admin_fd)
+        return children.start("control", self._programs.control, boot, inherited, time.monotonic)
+
+    def worker(self, index: int, must_hold_table: bool) -> Child:
+        boot = WorkerBoot(
+            settings=settings_for_worker(self.settings),
+            index=index,
+            channel_path=self._sockets.channel_path,
+            data_fd=self._sockets.data[index].fileno(),
+            must_hold_table=must_hold_table,
+        )
+        role = f"worker {index}"
+        return children.start(role, self._programs.worker, boot, (boot.data_fd,), time.monotonic)

@@ -1,0 +1,102 @@
+"""A worker's end of the channel: follows control, and connects again for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from gateway.errors import ChannelError
+from gateway.process.channel import (
+    FrameReader,
+    Hello,
+    Holds,
+    Totals,
+    Update,
+    decode_for_worker,
+    encode,
+)
+
+_log = logging.getLogger(__name__)
+
+_READ_BYTES = 256 * 1024
+_TOTALS_SECONDS = 1.0
+_LEAST_PAUSE_SECONDS = 0.05
+_MOST_PAUSE_SECONDS = 1.0
+
+
+class Link:
+    """Hands every update to `take`, and sends what `count` says once a second.
+
+    `take` raises ChannelError for an update that it cannot follow; the connection is made anew
+    then, and the next update is a full one. While control is away the worker works with what it
+    has: the supervisor holds the listening socket, so a new control finds the worker waiting.
+    """
+
+    def __init__(
+        self, path: str, hello: Hello, take: Callable[[Update], None], count: Callable[[], Totals]
+    ) -> None:
+        self._path = path
+        self._hello = hello
+        self._take = take
+        self._count = count
+        self._is_connected = False
+
+    def __repr__(self) -> str:
+        return f"<Link of worker {self._hello.worker}, connected: {self._is_connected}>"
+
+    async def run(self) -> None:
+        """Follows control until it is cancelled."""
+        pause = _LEAST_PAUSE_SECONDS
+        while True:
+            try:
+                reader, writer = await asyncio.open_unix_connection(self._path)
+            except OSError:
+                pass
+            else:
+                self._is_connected = True
+                if await self._follow(reader, writer):
+                    pause = _LEAST_PAUSE_SECONDS
+                self._is_connected = False
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _MOST_PAUSE_SECONDS)
+
+    async def _follow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """True when control said something that could be followed."""
+        frames = FrameReader()
+        has_followed = False
+        writer.write(encode(self._hello))
+        counting = asyncio.create_task(self._send_totals(writer))
+        try:
+            while data := await reader.read(_READ_BYTES):
+                for body in frames.feed(data):
+                    update = decode_for_worker(body)
+                    self._take(update)
+                    has_followed = True
+                    writer.write(encode(Holds(sequence=update.sequence)))
+        except ChannelError as error:
+            _log.error("Asking control for everything again: %s", error)
+            has_followed = False
+        except OSError:
+            pass  # control is gone
+        finally:
+            counting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await counting
+            await self._say_last(writer)
+        return has_followed
+
+    async def _send_totals(self, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await asyncio.sleep(_TOTALS_SECONDS)
+            writer.write(encode(self._count()))
+            await writer.drain()
+
+    async def _say_last(self, writer: asyncio.StreamWriter) -> None:
+        # Nothing that was counted since the last second may get lost when the worker ends.
+        with contextlib.suppress(OSError, TimeoutError):
+            writer.write(encode(self._count()))
+            writer.close()
+            async with asyncio.timeout(_TOTALS_SECONDS):
+                await writer.wait_closed()

@@ -1,0 +1,451 @@
+"""The simple path of a request, on aiohttp: correct, streaming both ways, and not fast.
+
+It stands in the place of the streaming data plane, with the same duties as far as aiohttp lets it:
+no upgrades, no trailers, no retries, and header values that are not UTF-8 are refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+import aiohttp
+import msgspec
+from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from gateway.config.settings import Settings
+from gateway.routing.decide import Decision, decide
+from gateway.routing.facts import RequestFacts, canonical_path
+from gateway.routing.table import Route, Table
+
+_log = logging.getLogger(__name__)
+
+_PSEUDONYM = "graygate"
+_BODY_LIMIT = 1024 * 1024  # of bodies that must be read before the decision
+_HEAD_LIMIT = 64 * 1024
+_MOST_HOPS = 50
+_CONNECT_SECONDS = 5.0
+_IDLE_SECONDS = 300.0
+_KEEPALIVE_SECONDS = 75.0
+_CUT_SECONDS = 0.1
+_LAST_REQUEST_SECONDS = 1.0  # for what was on its way when draining began
+
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+# What goes upstream under these names is said by us; Expect is answered by us.
+_REWRITTEN = frozenset(
+    {
+        "host",
+        "expect",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "x-request-id",
+    }
+)
+# A client cannot have these removed by naming them in Connection.
+_NOT_NOMINABLE = frozenset({"host", "content-length", "authorization", "cookie"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
+_AUTO_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
+
+_Network = IPv4Network | IPv6Network
+
+
+class Refusal(Exception):
+    """The gateway's own answer: status, a code that clients may switch on, and one sentence."""
+
+    def __init__(self, status: int, code: str, text: str, *, must_close: bool = False) -> None:
+        super().__init__(text)
+        self.status = status
+        self.code = code
+        self.must_close = must_close
+
+
+class _BodyFacts(msgspec.Struct):
+    model: Any = None
+    user: Any = None
+
+
+class InterimPlane:
+    """Serves one listening socket by the table it is given; counts what it does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.table: Table | None = None  # swapped whole; a request reads it once
+        self.decisions: dict[tuple[str, str, str], int] = {}
+        self.requests: dict[tuple[str, str, str], int] = {}
+        self._backlog = settings.listen.backlog
+        self._trusts_all = "*" in settings.routing.trusted_proxies
+        self._trusted: list[_Network] = [
+            ip_network(text, strict=False)
+            for text in settings.routing.trusted_proxies
+            if text != "*"
+        ]
+        self._busy: set[object] = set()
+        self._is_draining = False
+
+    def __repr__(self) -> str:
+        state = "draining" if self._is_draining else "serving"
+        return f"<InterimPlane {state}, {len(self._busy)} requests, {self.table!r}>"
+
+    async def start(self, listening: socket.socket) -> None:
+        self._session = aiohttp.ClientSession(
+            # Shorter than what servers keep connections open for, so few are found closed.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=_AUTO_HEADERS,
+            max_line_size=_HEAD_LIMIT,
+            max_field_size=_HEAD_LIMIT,
+        )
+        self._web = web.Server(
+            self._handle,
+            handler_cancellation=True,
+            auto_decompress=False,
+            access_log=None,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            max_line_size=_HEAD_LIMIT,
+            max_field_size=_HEAD_LIMIT,
+        )
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._web, sock=listening, backlog=self._backlog)
+
+    async def drain(self, seconds: float) -> None:
+        """Accepts what is queued and nothing after it; returns when all requests are finished."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._is_draining = True
+        for _ in range(2):  # the loop looks at the socket once more
+            await asyncio.sleep(0)
+        self._server.close()
+        while self._web.connections and loop.time() < now + seconds:
+            if loop.time() >= now + _LAST_REQUEST_SECONDS:
+                for connection in self._web.connections:
+                    if connection not in self._busy:
+                        connection.force_close()
+            await asyncio.sleep(0.02)
+        for connection in self._web.connections:  # their time is over
+            connection.force_close()
+        await self._web.shutdown(_CUT_SECONDS)
+        await self._session.close()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        exchange = _Exchange(request, _request_id(request))
+        self._busy.add(request.protocol)
+        try:
+            response = await self._answer(exchange)
+            status = str(response.status)
+        except Refusal as refusal:
+            response = _refuse(exchange, refusal)
+            status = str(refusal.status)
+        except asyncio.CancelledError:
+            status = "499"  # the client is gone
+            raise
+        except Exception:
+            _log.exception("A request failed inside the gateway.")
+            text = "The gateway has failed; its log says more."
+            response = _refuse(exchange, Refusal(500, "internal_error", text, must_close=True))
+            status = "500"
+        finally:
+            self._busy.discard(request.protocol)
+            _count(self.requests, (exchange.route, exchange.version, status))
+        # Closing unannounced would cut off a next request that is on its way already.
+        if self._is_draining and not response.prepared:
+            response.force_close()
+        return response
+
+    async def _answer(self, exchange: _Exchange) -> web.StreamResponse:
+        request = exchange.request
+        table = self.table
+        if table is None:
+            raise Refusal(503, "no_table", "The gateway has not learned its routes yet; try again.")
+        _check(request)
+        peer = _plain_address(request.remote or "")
+        facts = self._facts(request, peer)
+        body = None
+        if table.wants_model(facts):
+            body = await _read_body(exchange, facts)
+        route = table.match(facts)
+        if route is None:
+            raise Refusal(404, "no_route", "No route of this gateway takes this request.")
+        exchange.route = route.name
+        if body is None and (route.wants_model or route.wants_body_user):
+            body = await _read_body(exchange, facts)
+        decision = decide(route, facts, now=time.time(), draw=random.random)
+        exchange.version = decision.version
+        _count(self.decisions, (route.name, decision.version, decision.reason.value))
+        headers = _upstream_headers(exchange, peer, facts.trusted)
+        return await self._forward(exchange, route, decision, headers, body)
+
+    async def _forward(
+        self,
+        exchange: _Exchange,
+        route: Route,
+        decision: Decision,
+        headers: CIMultiDict[str],
+        body: bytes | None,
+    ) -> web.StreamResponse:
+        request, timeouts = exchange.request, route.spec.timeouts
+        base = random.choice(route.spec.versions[decision.version].urls)
+        url = URL(base.rstrip("/") + request.raw_path, encoded=True)
+        data: Any = body
+        if body is None and request.can_read_body:
+            data = exchange.stream()
+        timeout = aiohttp.ClientTimeout(
+            total=timeouts.get("total"),
+            sock_connect=timeouts.get("connect", _CONNECT_SECONDS),
+            sock_read=timeouts.get("idle", _IDLE_SECONDS),
+        )
+        sent = self._session.request(
+            request.method, url, headers=headers, data=data, allow_redirects=False, timeout=timeout
+        )
+        try:
+            async with asyncio.timeout(timeouts.get("first_byte")):
+                upstream = await sent
+        except TimeoutError as error:
+            raise Refusal(504, "upstream_timeout", "The model did not answer in time.") from error
+        except aiohttp.ClientConnectorError as error:
+            text = "The model cannot be reached."
+            raise Refusal(502, "upstream_connect_failed", text) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            text = "The model broke off before it answered."
+            raise Refusal(502, "upstream_protocol_error", text) from error
+        try:
+            return await self._pass_on(exchange, upstream, decision)
+        finally:
+            if upstream.content.at_eof():
+                upstream.release()
+            else:
+                upstream.close()
+
+    async def _pass_on(
+        self, exchange: _Exchange, upstream: aiohttp.ClientResponse, decision: Decision
+    ) -> web.StreamResponse:
+        request = exchange.request
+        if upstream.status < 200 or not _is_utf8(upstream.raw_headers):
+            text = "The model sent an answer that cannot be passed on."
+            raise Refusal(502, "upstream_protocol_error", text)
+        headers = _kept(upstream.headers, frozenset({"x-request-id"}))
+        headers["X-Graygate-Version"] = decision.version
+        headers["X-Graygate-Reason"] = decision.reason.value
+        headers["X-Request-Id"] = exchange.request_id
+        headers.setdefault("Server", _PSEUDONYM)
+        response = web.StreamResponse(
+            status=upstream.status, reason=upstream.reason, headers=headers
+        )
+        if self._is_draining:
+            response.force_close()
+        try:
+            await response.prepare(request)
+            async for chunk in upstream.content.iter_any():
+                await response.write(chunk)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            # The client must see that something is missing: no last chunk, no next answer.
+            _log.warning("The answer of %s was cut off: %s", decision.version, type(error).__name__)
+            response.force_close()
+            if request.transport is not None:
+                request.transport.close()
+        except ConnectionError:
+            pass  # the client is gone; aiohttp finds out by itself
+        return response
+
+    def _facts(self, request: web.BaseRequest, peer: str) -> RequestFacts:
+        raw_path, _, query = request.raw_path.encode("utf-8", "surrogateescape").partition(b"?")
+        path = canonical_path(raw_path)
+        if path is None or b"#" in query:
+            raise Refusal(400, "bad_path", "The path of the request cannot be understood.")
+        trusted = self._is_trusted(peer)
+        host = request.headers.get("Host", "").lower()
+        host = re.sub(r":[0-9]*$", "", host)
+        return RequestFacts(
+            method=request.method,
+            host=host.encode("utf-8", "surrogateescape"),
+            path=path,
+            query=query,
+            headers=_single_headers(request),
+            client_ip=self._client_ip(request, peer) if trusted else peer,
+            trusted=trusted,
+        )
+
+    def _client_ip(self, request: web.BaseRequest, peer: str) -> str:
+        """The nearest hop that is not one of the trusted proxies."""
+        hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
+        nearest = peer
+        for hop in reversed(hops[-_MOST_HOPS:]):
+            address = _plain_address(hop.strip(" \t"))
+            if not address or not self._is_trusted(nearest):
+                break
+            nearest = address
+        return nearest
+
+    def _is_trusted(self, address: str) -> bool:
+        if self._trusts_all:
+            return True
+        return bool(address) and any(ip_address(address) in one for one in self._trusted)
+
+
+class _Exchange:
+    """One request and what is known of it so far."""
+
+    def __init__(self, request: web.BaseRequest, request_id: str) -> None:
+        self.request = request
+        self.request_id = request_id
+        self.route = ""
+        self.version = ""
+        self._expects_continue = "expect" in request.headers
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The body as it comes."""
+        if self._expects_continue:
+            self._expects_continue = False
+            writer = self.request._payload_writer
+            await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            writer.output_size = 0  # the answer proper has not begun
+        async for chunk in self.request.content.iter_any():
+            yield chunk
+
+
+def _check(request: web.BaseRequest) -> None:
+    """Refuses what this path cannot carry."""
+    if request.method in ("CONNECT", "TRACE"):
+        text = f"{request.method} is not served here."
+        raise Refusal(405, "bad_method", text, must_close=True)
+    if request.headers.get("Expect", "100-continue").lower() != "100-continue":
+        raise Refusal(417, "bad_expectation", "Only 100-continue can be expected.")
+    if request.headers.get("Upgrade", "").lower() in ("websocket", "tcp"):
+        raise Refusal(501, "no_upgrade", "Upgrades are not served here.", must_close=True)
+    if not request.raw_path.startswith("/"):
+        raise Refusal(400, "bad_path", "The request must name a path.", must_close=True)
+    if not _is_utf8(request.raw_headers):
+        raise Refusal(400, "bad_header", "The value of a header is not UTF-8.", must_close=True)
+
+
+def _is_utf8(fields: Iterable[tuple[bytes, bytes]]) -> bool:
+    """aiohttp would leave out the other bytes without a word."""
+    try:
+        for _, value in fields:
+            value.isascii() or value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+async def _read_body(exchange: _Exchange, facts: RequestFacts) -> bytes:
+    """The whole body, for routes that decide by what is in it; fills in the facts."""
+    if (exchange.request.content_length or 0) > _BODY_LIMIT:
+        raise _too_large()
+    body = bytearray()
+    async for chunk in exchange.stream():
+        body += chunk
+        if len(body) > _BODY_LIMIT:
+            raise _too_large()
+    try:
+        found = msgspec.json.decode(body, type=_BodyFacts)
+    except (ValueError, RecursionError):  # not JSON, or no object: it names nothing
+        return bytes(body)
+    facts.model = found.model if isinstance(found.model, str) else None
+    facts.body_user = found.user.encode() if isinstance(found.user, str) else None
+    return bytes(body)
+
+
+def _too_large() -> Refusal:
+    text = "The body is over 1 MiB, and the gateway must read it to find the route."
+    return Refusal(413, "body_too_large", text, must_close=True)
+
+
+def _upstream_headers(exchange: _Exchange, peer: str, trusted: bool) -> CIMultiDict[str]:
+    request = exchange.request
+    headers = _kept(request.headers, _REWRITTEN)
+    theirs: Mapping[str, str] = request.headers if trusted else {}
+    chain = request.headers.getall("X-Forwarded-For", []) if trusted else []
+    headers["X-Forwarded-For"] = ", ".join([*chain, peer])
+    headers["X-Forwarded-Proto"] = theirs.get("X-Forwarded-Proto", "http")
+    host = theirs.get("X-Forwarded-Host", request.headers.get("Host", ""))
+    if host:
+        headers["X-Forwarded-Host"] = host
+    headers.add("Via", f"1.{request.version.minor} {_PSEUDONYM}")
+    headers["X-Request-Id"] = exchange.request_id
+    headers["X-Graygate-Version"] = exchange.version
+    return headers
+
+
+def _kept(headers: CIMultiDictProxy[str], rewritten: frozenset[str]) -> CIMultiDict[str]:
+    """Without what belongs to one hop, what Connection names, and what is ours to say."""
+    nominated = ",".join(headers.getall("Connection", [])).lower().split(",")
+    gone = {name.strip(" \t") for name in nominated} - _NOT_NOMINABLE | _HOP_BY_HOP | rewritten
+    return CIMultiDict(
+        (name, value)
+        for name, value in headers.items()
+        if (lower := name.lower()) not in gone and not lower.startswith("x-graygate-")
+    )
+
+
+def _single_headers(request: web.BaseRequest) -> dict[bytes, bytes]:
+    """What a decision may read: fields that came once, and all lines of Cookie as one."""
+    lines: dict[bytes, list[bytes]] = {}
+    for name, value in request.raw_headers:
+        lines.setdefault(name.lower(), []).append(value)
+    cookies = lines.pop(b"cookie", [])
+    single = {name: values[0] for name, values in lines.items() if len(values) == 1}
+    return {**single, b"cookie": b"; ".join(cookies)} if cookies else single
+
+
+def _request_id(request: web.BaseRequest) -> str:
+    given = request.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+
+
+def _plain_address(text: str) -> str:
+    """An address as text, IPv4 as IPv4; "" when it is none."""
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address)
+
+
+def _refuse(exchange: _Exchange, refusal: Refusal) -> web.Response:
+    problem = {
+        "type": "about:blank",
+        "title": web.Response(status=refusal.status).reason,
+        "status": refusal.status,
+        "code": refusal.code,
+        "detail": str(refusal),
+        "request_id": exchange.request_id,
+    }
+    headers = {"X-Request-Id": exchange.request_id, "Server": _PSEUDONYM}
+    if refusal.status == 503:
+        headers["Retry-After"] = "1"
+    response = web.Response(
+        status=refusal.status,
+        body=msgspec.json.encode(problem),
+        content_type="application/problem+json",
+        headers=headers,
+    )
+    if refusal.must_close:
+        response.force_close()
+    return response
+
+
+def _count(counts: dict[tuple[str, str, str], int], key: tuple[str, str, str]) -> None:
+    counts[key] = counts.get(key, 0) + 1

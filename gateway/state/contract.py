@@ -1,0 +1,434 @@
+"""From what operators typed into the store to a valid `RouteSpec`, or the reasons why not.
+
+A route is judged as a whole: one refusal and none of it is taken over, so that a half-typed change
+never routes anybody. Everything that is wrong is reported, not just the first finding, and each
+report names the key and says what to do. Unknown fields are only warned about: a newer gateway may
+know them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gateway.routing.bucket import natural_key
+from gateway.routing.facts import canonical_path
+from gateway.routing.rules import compile_rule
+from gateway.routing.spec import RouteSpec, RuleSpec, VersionSpec
+from gateway.routing.suggest import suggest
+from gateway.routing.unit import parse_source
+from gateway.state.keys import NAME_RULE, Keys, Part, is_name
+from gateway.state.raw import RawRoute, Unreadable
+from gateway.state.snapshot import Refusal
+
+MAX_VALUE_BYTES = 64 * 1024
+MAX_VERSIONS = 100
+MAX_RULES = 200
+MAX_TIMEOUT_SECONDS = 86_400
+DIALECTS = ("openai", "anthropic", "kserve", "problem")
+TIMEOUTS = ("connect", "first_byte", "idle", "total")
+
+_PERCENT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,6})?")
+_SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?")
+_METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
+_HOST = re.compile(
+    r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*"
+    r"|\[[0-9a-f:.]+\]"
+)
+_TRUE = ("1", "true", "yes", "on")
+_FALSE = ("0", "false", "no", "off")
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What became of one raw route."""
+
+    spec: RouteSpec | None = None
+    refused: list[Refusal] = field(default_factory=list)
+    warnings: list[Refusal] = field(default_factory=list)
+
+
+def validate(raw: RawRoute, keys: Keys) -> Verdict:
+    """Judge one route; `verdict.spec` is set only when nothing at all was refused."""
+    return _Judge(raw, keys).judge()
+
+
+class _Judge:
+    """Walks the parts of one route and collects everything that is wrong with it."""
+
+    def __init__(self, raw: RawRoute, keys: Keys) -> None:
+        self.raw = raw
+        self.keys = keys
+        self.verdict = Verdict()
+        self.key = keys.route(raw.name)  # the key that is being judged
+
+    def judge(self) -> Verdict:
+        fields = self._hash(self.raw.route, self.keys.route(self.raw.name))
+        versions = self._versions()
+        stable = self._stable(fields, versions)
+        weights = self._weights(versions, stable)
+        rules = self._rules(versions, stable)
+        options = self._options(fields)
+        if self.raw.history_problem is not None:
+            self.key = self.keys.history(self.raw.name)
+            self.warn(self.raw.history_problem.reason, self.raw.history_problem.text)
+        if not self.verdict.refused:
+            self.verdict.spec = RouteSpec(
+                name=self.raw.name,
+                stable=stable,
+                versions=versions,
+                weights=weights,
+                rules=rules,
+                **options,  # type: ignore[arg-type]  # built field by field in _options
+            )
+        return self.verdict
+
+    # What all parts share
+
+    def refuse(self, reason: str, text: str) -> None:
+        self.verdict.refused.append(Refusal(self.raw.name, self.key, reason, text))
+
+    def warn(self, reason: str, text: str) -> None:
+        self.verdict.warnings.append(Refusal(self.raw.name, self.key, reason, text))
+
+    def _hash(self, pairs: Mapping[bytes, bytes] | Unreadable, key: str) -> dict[str, str]:
+        """The pairs as trimmed text; whatever is no text or too long is refused."""
+        self.key = key
+        if isinstance(pairs, Unreadable):
+            self.refuse(pairs.reason, pairs.text)
+            return {}
+        texts: dict[str, str] = {}
+        for name, value in pairs.items():
+            label = name[:64].decode(errors="replace")
+            if len(name) > MAX_VALUE_BYTES or len(value) > MAX_VALUE_BYTES:
+                self.refuse("too_large", f"{label!r} holds more than {MAX_VALUE_BYTES} bytes")
+                continue
+            try:
+                texts[name.decode()] = value.decode().strip(" \t\r\n")
+            except UnicodeDecodeError:
+                self.refuse("bad_value", f"{label!r} is not valid UTF-8 text")
+        return texts
+
+    # The parts
+
+    def _versions(self) -> dict[str, VersionSpec]:
+        texts = self._hash(self.raw.versions, self.keys.part(self.raw.name, Part.VERSIONS))
+        if len(texts) > MAX_VERSIONS:
+            self.refuse("too_large", f"more than {MAX_VERSIONS} versions; remove retired ones")
+            return {}
+        versions: dict[str, VersionSpec] = {}
+        for name in sorted(texts, key=natural_key):
+            if not is_name(name):
+                self.refuse("bad_value", f"{_short(name)} is no version name: use {NAME_RULE}")
+                continue
+            version = self._version(name, texts[name])
+            if version is not None:
+                versions[name] = version
+        return versions
+
+    def _version(self, name: str, text: str) -> VersionSpec | None:
+        meta: dict[str, object] = {}
+        urls: object = text.split()
+        if text.startswith("{"):
+            try:
+                meta = msgspec.json.decode(text.encode(), type=dict[str, object])
+            except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+                self.refuse("bad_value", f"version {name} is not valid JSON: {_why(error)}")
+                return None
+            urls = meta.pop("urls", [])
+            if isinstance(urls, str):
+                urls = urls.split()
+        if not isinstance(urls, list) or not urls or not all(isinstance(u, str) for u in urls):
+            self.refuse("bad_url", f"version {name} has no URL; write http://host:port")
+            return None
+        for url in urls:
+            wrong = _wrong_with_url(url)
+            if wrong:
+                self.refuse("bad_url", f"version {name}: {wrong}")
+                return None
+        return VersionSpec(urls=tuple(dict.fromkeys(urls)), meta=meta)
+
+    def _stable(self, fields: Mapping[str, str], versions: Mapping[str, VersionSpec]) -> str:
+        self.key = self.keys.route(self.raw.name)
+        stable = fields.get("stable", "")
+        if not stable:
+            if not isinstance(self.raw.route, Unreadable):
+                self.refuse(
+                    "missing",
+                    f"field stable is missing; write: HSET {self.key} stable "
+                    f"{next(iter(versions), 'VERSION')}",
+                )
+        elif stable not in versions and not isinstance(self.raw.versions, Unreadable):
+            self.refuse(
+                "unknown_version",
+                f"stable is {_short(stable)}, which is not a valid entry of "
+                f"{self.keys.part(self.raw.name, Part.VERSIONS)}.{suggest(stable, versions)}",
+            )
+        return stable
+
+    def _weights(self, versions: Mapping[str, VersionSpec], stable: str) -> dict[str, float]:
+        texts = self._hash(self.raw.weights, self.keys.part(self.raw.name, Part.WEIGHTS))
+        weights = self._percents(texts, versions)
+        own = weights.pop(stable, None)
+        rest = 100.0 - sum(weights.values())
+        if own is not None and abs(own - rest) > 1e-6 and rest >= 0:
+            self.warn(
+                "stable_weight",
+                f"the weight {own:g} of stable {stable} is ignored: stable takes the rest, "
+                f"{rest:g}; mend with: HDEL {self.key} {stable}",
+            )
+        return weights
+
+    def _percents(
+        self, texts: Mapping[str, str], versions: Mapping[str, VersionSpec]
+    ) -> dict[str, float]:
+        """Percents by version, checked one by one and in sum; stable's own entry stays in."""
+        weights: dict[str, float] = {}
+        for name in sorted(texts, key=natural_key):
+            text = texts[name]
+            if name not in versions:
+                self.refuse(
+                    "unknown_version",
+                    f"{_short(name)} is no version of this route.{suggest(name, versions)}",
+                )
+            elif not _PERCENT.fullmatch(text) or float(text) > 100:
+                self.refuse(
+                    "bad_value",
+                    f"the weight of {name} is {_short(text)}; write percent from 0 to 100, "
+                    "for instance 12.5",
+                )
+            else:
+                weights[name] = float(text)
+        stable = self._stable_name()
+        total = sum(weight for name, weight in weights.items() if name != stable)
+        if total > 100 + 1e-9:
+            self.refuse("sum_over_100", f"the weights of the candidates add up to {total:g}")
+        return weights
+
+    def _stable_name(self) -> str:
+        fields = self.raw.route
+        if isinstance(fields, Unreadable):
+            return ""
+        return fields.get(b"stable", b"").decode(errors="replace").strip(" \t\r\n")
+
+    def _rules(self, versions: Mapping[str, VersionSpec], stable: str) -> tuple[RuleSpec, ...]:
+        self.key = self.keys.part(self.raw.name, Part.RULES)
+        raw_rules = self.raw.rules
+        if isinstance(raw_rules, Unreadable):
+            self.refuse(raw_rules.reason, raw_rules.text)
+            return ()
+        if len(raw_rules) > MAX_RULES:
+            self.refuse("too_large", f"more than {MAX_RULES} rules")
+            return ()
+        rules = (self._rule(i, raw, versions, stable) for i, raw in enumerate(raw_rules))
+        return tuple(rule for rule in rules if rule is not None)
+
+    def _rule(
+        self, position: int, raw: bytes, versions: Mapping[str, VersionSpec], stable: str
+    ) -> RuleSpec | None:
+        where = f"rule {position}"
+        if len(raw) > MAX_VALUE_BYTES:
+            self.refuse("too_large", f"{where} holds more than {MAX_VALUE_BYTES} bytes")
+            return None
+        try:
+            rule = msgspec.json.decode(raw, type=_TypedRule)
+        except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+            self.refuse("bad_rule", f"{where}: {_why(error)}")
+            return None
+        if (rule.version is None) == (rule.weights is None):
+            self.refuse("bad_rule", f'{where} needs exactly one of "version" and "weights"')
+            return None
+        named = [rule.version] if rule.version is not None else list(rule.weights or {})
+        for name in named:
+            if name not in versions:
+                self.refuse(
+                    "unknown_version",
+                    f"{where} names {_short(name)}, which is no version of this route."
+                    f"{suggest(name, versions)}",
+                )
+                return None
+        weights = None
+        if rule.weights is not None:
+            before = len(self.verdict.refused)
+            weights = self._percents({n: _number(w) for n, w in rule.weights.items()}, versions)
+            if len(self.verdict.refused) > before:
+                return None
+            weights.pop(stable, None)
+        spec = RuleSpec(when=rule.when, version=rule.version, weights=weights, name=rule.name)
+        try:
+            compile_rule(spec, versions, stable=stable)
+        except ValueError as error:
+            self.refuse("bad_rule", f"{where}: {error}")
+            return None
+        return spec
+
+    def _options(self, fields: Mapping[str, str]) -> dict[str, object]:
+        self.key = self.keys.route(self.raw.name)
+        options: dict[str, object] = {"salt": self._salt(fields)}
+        timeouts: dict[str, float] = {}
+        for name, text in fields.items():
+            if name in ("stable", "salt"):
+                continue
+            kind, _, timeout = name.partition("_")
+            try:
+                if kind == "timeout" and timeout in TIMEOUTS:
+                    timeouts[timeout] = _seconds(text)
+                elif name in _FIELDS:
+                    target, parse = _FIELDS[name]
+                    options[target] = parse(text)
+                else:
+                    self.warn("unknown_field", f"field {_short(name)} is ignored.{_near(name)}")
+            except ValueError as error:
+                self.refuse("bad_value", f"{name}: {error}")
+        if timeouts:
+            options["timeouts"] = timeouts
+        return options
+
+    def _salt(self, fields: Mapping[str, str]) -> str:
+        if fields.get("salt"):
+            return fields["salt"]
+        if self.raw.release_id:
+            return f"{self.raw.name}:{self.raw.release_id}"
+        return self.raw.name
+
+
+class _TypedRule(msgspec.Struct, forbid_unknown_fields=True):
+    """A rule as operators type it."""
+
+    when: dict[str, object]
+    version: str | None = None
+    weights: dict[str, int | float | str] | None = None
+    name: str = ""
+
+
+def _number(value: int | float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _short(text: str) -> str:
+    """`text` in quotes, cut to what fits a sentence, with nothing a terminal would obey."""
+    return ascii(text if len(text) <= 64 else text[:61] + "...")
+
+
+def _why(error: BaseException) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _near(name: str) -> str:
+    known = [*_FIELDS, "stable", "salt", *(f"timeout_{timeout}" for timeout in TIMEOUTS)]
+    return suggest(name, known)
+
+
+def _wrong_with_url(url: str) -> str | None:
+    """What is wrong with an endpoint's URL, never repeating a password that stands in it."""
+    if not url.isascii() or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in url):
+        return "a URL has a character outside printable ASCII"
+    try:
+        parts = urlsplit(url)
+        host, port, user = parts.hostname, parts.port, parts.username
+    except ValueError:
+        return f"{_short(url.rpartition('@')[2])} is no URL; write http://host:port"
+    if user is not None or "@" in parts.netloc:
+        return "a URL holds a user or password; credentials do not belong into the store"
+    if parts.scheme not in ("http", "https"):
+        return f"{_short(url)} does not begin with http:// or https://"
+    if not host or port == 0:
+        return f"{_short(url)} has no host or port 0; write http://host:port"
+    if parts.query or parts.fragment or "?" in url or "#" in url:
+        return f"{_short(url)} has a query or fragment; an endpoint is scheme, host, port, path"
+    return None
+
+
+# Parsers of the route's fields: text in, value out, ValueError with one sentence when wrong.
+
+
+def _words(text: str) -> list[str]:
+    words = text.replace(",", " ").split()
+    if not words:
+        raise ValueError("is empty; delete the field instead")
+    return list(dict.fromkeys(words))
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(word.lower().rstrip(".") for word in _words(text))
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"{_short(host)} is no host name; leave out scheme and port")
+    return hosts
+
+
+def _paths(text: str) -> tuple[str, ...]:
+    for path in (paths := _words(text)):
+        if not path.startswith("/") or canonical_path(path.encode()) != path.encode():
+            raise ValueError(
+                f"{_short(path)} is no path prefix: begin with /, without '//', dots, '?' or '#'"
+            )
+    return tuple(paths)
+
+
+def _models(text: str) -> tuple[str, ...]:
+    return tuple(_words(text))
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    methods = tuple(word.upper() for word in _words(text))
+    for method in methods:
+        if not _METHOD.fullmatch(method):
+            raise ValueError(f"{_short(method)} is no HTTP method")
+    return methods
+
+
+def _unit(text: str) -> tuple[str, ...]:
+    words = _words(text)
+    for word in words:
+        parse_source(word)
+    return tuple(words)
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"{_short(text)} is not one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _flag(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError(f"{_short(text)} is neither 1 nor 0")
+
+
+def _percent(text: str) -> float:
+    if not _PERCENT.fullmatch(text) or float(text) > 100:
+        raise ValueError(f"{_short(text)} is not a percent from 0 to 100")
+    return float(text)
+
+
+def _seconds(text: str) -> float:
+    if not _SECONDS.fullmatch(text) or not 0 < float(text) <= MAX_TIMEOUT_SECONDS:
+        raise ValueError(
+            f"{_short(text)} is not a number of seconds above 0, at most {MAX_TIMEOUT_SECONDS}"
+        )
+    return float(text)
+
+
+_FIELDS: Mapping[str, tuple[str, Callable[[str], object]]] = {
+    "host": ("hosts", _hosts),
+    "path": ("paths", _paths),
+    "model": ("models", _models),
+    "methods": ("methods", _methods),
+    "unit": ("unit", _unit),
+    "jwt": ("jwt", _one_of("verified", "trusted")),
+    "paused": ("paused", _flag),
+    "dialect": ("dialect", _one_of(*DIALECTS)),
+    "failover": ("failover", _flag),
+    "spill_cap": ("spill_cap", _percent),
+}

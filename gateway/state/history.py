@@ -1,0 +1,188 @@
+"""What happened to a route, revision by revision, and how to get back to one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from gateway.errors import NotFoundError, RefusedError
+from gateway.state.keys import Keys
+from gateway.state.raw import RouteState
+
+
+class Calls(Protocol):
+    """What reading a history needs of a link."""
+
+    async def call(self, *args: str | bytes | int) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The ids that one list gained and lost in one revision."""
+
+    added: frozenset[bytes] = frozenset()
+    removed: frozenset[bytes] = frozenset()
+    is_unknown: bool = False  # edited by hand while nobody who knew the old members was watching
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.is_unknown)
+
+    def without(self, other: Delta) -> Delta:
+        """What is left of this delta when `other` is accounted for."""
+        return Delta(
+            self.added - other.added,
+            self.removed - other.removed,
+            self.is_unknown and not other.is_unknown,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One revision: who changed what, from where, why, and how the route stood afterwards."""
+
+    revision: int
+    at_ms: int
+    by: str
+    via: str  # api, cli, controller, restore, or redis for an edit made in the store itself
+    origin: str
+    why: str
+    op: str  # change or delete
+    fingerprint: str
+    state: RouteState
+    lists: str = ""  # a summary for people: "route/chat/whitelist/v2 +3 -1"
+    deltas: Mapping[str, Delta] = field(default_factory=dict)
+
+
+async def read_entries(
+    link: Calls, keys: Keys, route: str, *, after: int = 0, most: int = 1_000_000
+) -> list[Entry]:
+    """The revisions above `after`, oldest first."""
+    reply = await link.call("XRANGE", keys.history(route), f"{after + 1}-0", "+", "COUNT", 2 * most)
+    return _entries(reply)[:most]
+
+
+async def read_newest_entries(link: Calls, keys: Keys, route: str, most: int) -> list[Entry]:
+    """The newest revisions, newest first."""
+    reply = await link.call("XREVRANGE", keys.history(route), "+", "-", "COUNT", 2 * most)
+    rows = reply if isinstance(reply, list) else []
+    return _entries(rows[::-1])[::-1][:most]
+
+
+def _entries(rows: object) -> list[Entry]:
+    """Entries of a range of the stream; ids that no head belongs to are passed over."""
+    entries: list[Entry] = []
+    deltas: dict[int, Mapping[str, Delta]] = {}
+    for entry_id, flat in rows if isinstance(rows, list) else []:
+        number, _, kind = entry_id.partition(b"-")
+        pairs = dict(zip(flat[::2], flat[1::2], strict=True))
+        if kind == b"0":
+            deltas[int(number)] = {
+                name.decode(errors="replace"): parse_delta(text) for name, text in pairs.items()
+            }
+        elif b"state" in pairs:
+            entries.append(_entry(int(number), pairs, deltas.get(int(number), {})))
+    return entries
+
+
+def _entry(revision: int, pairs: Mapping[bytes, bytes], deltas: Mapping[str, Delta]) -> Entry:
+    def text(name: str) -> str:
+        return pairs.get(name.encode(), b"").decode(errors="replace")
+
+    try:
+        state = msgspec.json.decode(pairs[b"state"], type=RouteState)
+    except msgspec.DecodeError:
+        state = RouteState()
+    at = text("at")
+    return Entry(
+        revision=revision,
+        at_ms=int(at) if at.isdigit() else 0,
+        by=text("by"),
+        via=text("via"),
+        origin=text("from"),
+        why=text("why"),
+        op=text("op") or "change",
+        fingerprint=text("print"),
+        state=state,
+        lists=text("lists"),
+        deltas=deltas,
+    )
+
+
+def parse_delta(text: bytes) -> Delta:
+    """Read `+5:alice-3:bob`; `?` in front, or what does not parse, makes it unknown."""
+    added: set[bytes] = set()
+    removed: set[bytes] = set()
+    at = 1 if text.startswith(b"?") else 0
+    is_unknown = at == 1
+    while at < len(text):
+        colon = text.find(b":", at)
+        size = text[at + 1 : colon]
+        if colon < 0 or not size.isdigit():
+            is_unknown = True
+            break
+        end = colon + 1 + int(size)
+        (added if text[at : at + 1] == b"+" else removed).add(text[colon + 1 : end])
+        at = end
+    return Delta(frozenset(added), frozenset(removed), is_unknown)
+
+
+def combine(deltas: Iterable[Delta]) -> Delta:
+    """What several deltas, oldest first, amount to."""
+    added: set[bytes] = set()
+    removed: set[bytes] = set()
+    is_unknown = False
+    for delta in deltas:
+        is_unknown = is_unknown or delta.is_unknown
+        added = (added - delta.removed) | delta.added
+        removed = (removed - delta.added) | delta.removed
+    return Delta(frozenset(added), frozenset(removed), is_unknown)
+
+
+def deltas_by_list(entries: Sequence[Entry]) -> dict[str, Delta]:
+    """What these entries, oldest first, did to each list."""
+    names = dict.fromkeys(name for entry in entries for name in entry.deltas)
+    return {
+        name: combine(entry.deltas[name] for entry in entries if name in entry.deltas)
+        for name in names
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """What must be written to bring a route back to an earlier revision."""
+
+    state: RouteState
+    lists: Mapping[str, Delta]
+
+
+def way_back(route: str, revision: int, entries: Sequence[Entry]) -> Return:
+    """The change that undoes all `entries` above `revision`; they begin with `revision` itself.
+
+    Lists are brought back by undoing what each later revision did to them, newest first.
+    """
+    if not entries or entries[0].revision != revision:
+        raise NotFoundError(
+            f"{route} has no revision {revision} in its history; see: graygate history {route}"
+        )
+    goal = entries[0]
+    if goal.op == "delete":
+        raise RefusedError(f"revision {revision} of {route} is its deletion; choose another one")
+    for entry in entries[1:]:
+        for name, delta in entry.deltas.items():
+            if delta.is_unknown:
+                raise RefusedError(
+                    f"revision {entry.revision} changed {name} in a way that nobody saw, so its "
+                    f"earlier members are not known; choose a revision from {entry.revision} on"
+                )
+    undone = [
+        {name: Delta(d.removed, d.added) for name, d in entry.deltas.items()}
+        for entry in reversed(entries[1:])
+    ]
+    names = dict.fromkeys(name for step in undone for name in step)
+    return Return(
+        goal.state,
+        {name: combine(step[name] for step in undone if name in step) for name in names},
+    )

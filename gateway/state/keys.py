@@ -1,0 +1,126 @@
+"""The names of all keys in the store: the public contract, in both directions."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+# Names of routes, versions and segments: safe in keys, metric labels, URLs and log lines.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME_RULE = "1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
+
+
+class Part(StrEnum):
+    """What a key belongs to."""
+
+    ROUTES = "routes"
+    ROUTE = "route"
+    VERSIONS = "versions"
+    WEIGHTS = "weights"
+    RULES = "rules"
+    WHITELIST = "whitelist"
+    BLACKLIST = "blacklist"
+    RELEASE = "release"
+    HISTORY = "history"
+    STRATA = "strata"
+    SEGMENT = "segment"
+    INSTANCES = "instances"
+    LEADER = "leader"
+
+
+ROUTE_PARTS = (
+    Part.VERSIONS,
+    Part.WEIGHTS,
+    Part.RULES,
+    Part.BLACKLIST,
+    Part.RELEASE,
+    Part.HISTORY,
+    Part.STRATA,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a key belongs: which part, of which route, and of which version or segment."""
+
+    part: Part
+    route: str = ""
+    name: str = ""
+
+
+def is_name(text: str) -> bool:
+    return NAME.fullmatch(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """All key names under one prefix."""
+
+    prefix: str = "gray:"
+
+    @property
+    def routes(self) -> str:
+        return f"{self.prefix}routes"
+
+    @property
+    def instances(self) -> str:
+        return f"{self.prefix}instances"
+
+    @property
+    def leader(self) -> str:
+        return f"{self.prefix}leader"
+
+    def route(self, route: str) -> str:
+        return f"{self.prefix}route:{route}"
+
+    def part(self, route: str, part: Part) -> str:
+        return f"{self.prefix}route:{route}:{part.value}"
+
+    def whitelist(self, route: str, version: str) -> str:
+        return f"{self.prefix}route:{route}:whitelist:{version}"
+
+    def blacklist(self, route: str) -> str:
+        return self.part(route, Part.BLACKLIST)
+
+    def history(self, route: str) -> str:
+        return self.part(route, Part.HISTORY)
+
+    def segment(self, segment: str) -> str:
+        return f"{self.prefix}segment:{segment}"
+
+    def place(self, key: str) -> Place | None:
+        """Where `key` belongs, or None for a key that the contract does not know."""
+        if not key.startswith(self.prefix):
+            return None
+        match key[len(self.prefix) :].split(":"):
+            case [("routes" | "instances" | "leader") as alone]:
+                return Place(Part(alone))
+            case ["segment", name] if is_name(name):
+                return Place(Part.SEGMENT, name=name)
+            case ["route", route] if is_name(route):
+                return Place(Part.ROUTE, route)
+            case ["route", route, "whitelist", version] if is_name(route) and is_name(version):
+                return Place(Part.WHITELIST, route, version)
+            case ["route", route, part] if is_name(route) and part in ROUTE_PARTS:
+                return Place(Part(part), route)
+        return None
+
+    def like(self, key: str) -> str | None:
+        """The key of the contract that an operator may have meant by the unknown `key`."""
+        if not key.startswith(self.prefix):
+            return None
+        match key[len(self.prefix) :].split(":"):
+            case ["route", route, wrong, *rest] if is_name(route):
+                parts = [part.value for part in ROUTE_PARTS] + ["whitelist"]
+                near = difflib.get_close_matches(wrong, parts, n=1)
+                if near:
+                    return ":".join([f"{self.prefix}route", route, near[0], *rest])
+            case [wrong, *rest]:
+                near = difflib.get_close_matches(
+                    wrong, ["routes", "route", "segment", "instances", "leader"], n=1
+                )
+                if near and near[0] != wrong:
+                    return ":".join([f"{self.prefix}{near[0]}", *rest])
+        return None

@@ -1,0 +1,122 @@
+"""One gateway among many acts for all: it holds a lease, and it records edits made by hand.
+
+The lease carries a term that only grows. Whatever the leader writes names its term, and the write
+script refuses an old one: a leader that was paused and comes back cannot act any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from gateway.errors import ConflictError, StoreDenied, StoreError, StoreReadOnly
+from gateway.state.keeper import Keeper
+from gateway.state.keys import Keys
+from gateway.state.link import Link
+from gateway.state.members import ListReader
+from gateway.state.script import LEASE
+from gateway.state.write import Author, Writer
+
+log = logging.getLogger("graygate.state")
+
+LEASE_SECONDS = 6.0
+RENEW_SECONDS = 2.0
+
+BY_HAND = Author(by="redis", via="redis", why="edited in the store")
+
+
+class Leader:
+    """Tries for the lease; `term` is 0 while another gateway leads or the store is away."""
+
+    def __init__(self, link: Callable[[], Awaitable[Link]], keys: Keys, own_id: str) -> None:
+        self._link = link
+        self._keys = keys
+        self._own_id = own_id
+        self.term = 0
+        self.why_not = ""
+
+    async def run(self) -> None:
+        while True:
+            await self.try_once()
+            await asyncio.sleep(RENEW_SECONDS)
+
+    async def try_once(self) -> None:
+        try:
+            term = await self._ask(LEASE_SECONDS)
+        except StoreError as error:
+            term, self.why_not = 0, str(error)
+        else:
+            self.why_not = "" if term else "another gateway leads"
+        if term != self.term:
+            log.info("Leading, term %d", term) if term else log.info("Not leading any more")
+        self.term = term
+
+    async def resign(self) -> None:
+        """Give the lease back, so that another gateway need not wait for its end."""
+        if self.term:
+            self.term = 0
+            await self._ask(0)
+
+    async def _ask(self, seconds: float) -> int:
+        link = await self._link()
+        reply = await link.script(LEASE, [self._keys.leader], [self._own_id, int(seconds * 1000)])
+        return cast("int", reply)
+
+
+class Recorder:
+    """Gives every valid edit that the history does not hold an entry, made by `redis`."""
+
+    def __init__(self, keeper: Keeper, lists: ListReader, writer: Writer, leader: Leader) -> None:
+        self._keeper = keeper
+        self._lists = lists
+        self._writer = writer
+        self._leader = leader
+        self._woken = asyncio.Event()
+        self._said = ""
+
+    def wake(self) -> None:
+        """Something changed: see whether the history knows."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(RENEW_SECONDS):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+            self._woken.clear()
+            if self._leader.term:
+                await self._record_all()
+
+    async def _record_all(self) -> None:
+        for name in sorted(self._keeper.current.routes):
+            try:
+                await self._record(name)
+            except ConflictError:
+                continue  # somebody wrote, or leads: the next reading tells
+            except (StoreDenied, StoreReadOnly) as error:
+                if str(error) != self._said:
+                    log.warning("Edits made by hand cannot be recorded: %s", error)
+                self._said = str(error)
+                return
+            except StoreError:
+                return  # the watch reports a store that is away
+
+    async def _record(self, name: str) -> None:
+        reading = self._keeper.reading(name)
+        if reading is None or reading.verdict.spec is None:
+            return
+        held = self._keeper.current.routes[name]
+        if held.spec is not reading.verdict.spec:
+            return  # not in force (a stale store, a list that cannot be read): nothing to record
+        pending = {
+            list_name: delta
+            for list_name, delta in self._lists.pending.items()
+            if list_name.startswith(f"route/{name}/")
+        }
+        if reading.is_recorded and not pending:
+            return
+        await self._writer.record(reading.raw, BY_HAND, pending, str(self._leader.term))

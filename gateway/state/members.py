@@ -1,0 +1,308 @@
+"""Reading the lists: whitelists, blacklists and segments, from ten ids to millions.
+
+A small list is read in one go. A large one is scanned in slices on the work connection while the
+watch goes on: nothing waits for it but the list itself. A change of a large list that our own tools
+made needs no scan at all: the history says which ids came and went.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import cast
+
+import msgspec
+
+from gateway.errors import StoreError
+from gateway.routing.lists import PackedTable, TableBuilder, digest
+from gateway.state.history import Delta, combine, deltas_by_list, read_entries
+from gateway.state.keeper import Keeper
+from gateway.state.keys import Keys
+from gateway.state.link import Link
+from gateway.state.reader import unreadable
+from gateway.state.snapshot import MemberList, Refusal
+from gateway.state.write import list_key
+
+log = logging.getLogger("graygate.state")
+
+SMALL_IDS = 50_000
+SLICE_IDS = 1000
+MAX_OVERLAY_IDS = 20_000  # above it the table is packed anew, at leisure
+MAX_IDS = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A packed list and its ids, in slices, for telling later what came and went."""
+
+    table: PackedTable
+    slices: tuple[bytes, ...]
+
+
+class ListReader:
+    """Brings the lists in the keeper up to date; `pending` is what no history entry explains."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        keeper: Keeper,
+        work_link: Callable[[], Awaitable[Link]],
+        publish: Callable[[], None],
+    ) -> None:
+        self._keys = keys
+        self._keeper = keeper
+        self._work_link = work_link
+        self._publish = publish
+        self._generations = count(1 + max((m.generation for m in _lists(keeper)), default=0))
+        self._cards: dict[str, int] = {}
+        self._slices: dict[str, tuple[bytes, ...]] = {}
+        self._seen_revisions = {n: h.revision for n, h in keeper.current.routes.items()}
+        self._to_scan: dict[str, None] = {}
+        self._scan_wanted = asyncio.Event()
+        self.pending: dict[str, Delta] = {}
+
+    async def refresh(self, link: Link, names: Iterable[str]) -> None:
+        """Read these lists again, and those that new history entries say were changed."""
+        explained = await self._explained(link)
+        wanted = self._keeper.wanted_lists()
+        stale = [name for name in dict.fromkeys([*names, *explained]) if name in wanted]
+        stale = [name for name in stale if not self._keeper.is_frozen_list(name)]
+        small: list[str] = []
+        for name, card in (await self._read_cards(link, stale)).items():
+            delta = explained.get(name, Delta())
+            if card <= SMALL_IDS:
+                small.append(name)
+            elif card > MAX_IDS:
+                text = f"the list has {card} ids, more than {MAX_IDS}; its last good members stay"
+                self._problem(name, "too_large", text)
+            elif not self._overlay(name, card, delta):
+                self._scan_soon(name)
+        await self._read_small(link, small, explained)
+
+    async def check_cards(self, link: Link) -> None:
+        """Read again whatever list has another number of ids than the one we hold."""
+        names = list(self._keeper.wanted_lists())
+        known = dict(self._cards)
+        cards = await self._read_cards(link, names)
+        changed = [name for name in names if cards.get(name) != known.get(name)]
+        await self.refresh(link, changed)
+
+    def everything(self) -> list[str]:
+        return list(self._keeper.wanted_lists())
+
+    def missing(self) -> list[str]:
+        """Lists that are needed and not known yet."""
+        return [n for n in self._keeper.wanted_lists() if self._keeper.members(n) is None]
+
+    def small_lists(self, most: int) -> list[str]:
+        return [n for n in self._keeper.wanted_lists() if self._cards.get(n, 0) <= most]
+
+    def slices_of(self, name: str) -> tuple[bytes, ...] | None:
+        """The ids of a large list, packed in slices; None when only their hashes are known."""
+        return self._slices.get(name)
+
+    async def run_scans(self) -> None:
+        """Scan large lists one after the other, for ever."""
+        while True:
+            await self._scan_wanted.wait()
+            self._scan_wanted.clear()
+            while self._to_scan:
+                name = next(iter(self._to_scan))
+                del self._to_scan[name]
+                try:
+                    await self._scan(name)
+                except StoreError as error:
+                    log.warning("The list %s could not be scanned: %s", name, error)
+                    self._to_scan[name] = None
+                    await asyncio.sleep(1)
+
+    # History
+
+    async def _explained(self, link: Link) -> dict[str, Delta]:
+        """What the history says happened to lists since we last looked."""
+        explained: dict[str, Delta] = {}
+        for route in self._keeper.route_names:
+            reading = self._keeper.reading(route)
+            if reading is None or reading.raw.history_problem is not None:
+                continue
+            newest = reading.raw.revision
+            seen = self._seen_revisions.get(route, newest)
+            self._seen_revisions[route] = newest
+            if newest > seen:
+                entries = await read_entries(link, self._keys, route, after=seen)
+                explained |= deltas_by_list(entries)
+        for name, delta in explained.items():
+            self._set_pending(name, self.pending.get(name, Delta()).without(delta))
+        return explained
+
+    def _set_pending(self, name: str, delta: Delta) -> None:
+        if delta and name.startswith("route/"):
+            self.pending[name] = delta
+        else:
+            self.pending.pop(name, None)
+
+    # Small lists
+
+    async def _read_cards(self, link: Link, names: Sequence[str]) -> dict[str, int]:
+        if not names:
+            return {}
+        replies = await link.pipeline([("SCARD", list_key(self._keys, n)) for n in names])
+        cards: dict[str, int] = {}
+        for name, reply in zip(names, replies, strict=True):
+            if isinstance(reply, StoreError):
+                wrong = unreadable(reply, list_key(self._keys, name), "set")
+                self._problem(name, wrong.reason, wrong.text)
+            else:
+                cards[name] = self._cards[name] = int(cast("int", reply))
+        return cards
+
+    async def _read_small(
+        self, link: Link, names: Sequence[str], explained: Mapping[str, Delta]
+    ) -> None:
+        for start in range(0, len(names), 50):
+            part = names[start : start + 50]
+            replies = await link.transaction(
+                [("SMEMBERS", list_key(self._keys, name)) for name in part]
+            )
+            for name, reply in zip(part, replies, strict=True):
+                if isinstance(reply, StoreError):
+                    wrong = unreadable(reply, list_key(self._keys, name), "set")
+                    self._problem(name, wrong.reason, wrong.text)
+                else:
+                    members = frozenset(cast("Iterable[bytes]", reply))
+                    self._take_small(name, members, explained.get(name, Delta()))
+
+    def _take_small(self, name: str, members: frozenset[bytes], told: Delta) -> None:
+        held = self._keeper.members(name)
+        if held is not None and isinstance(held.base, frozenset) and held.base == members:
+            self._keeper.take_list(held)  # nothing new, but any earlier problem is over
+            self._account(name, held.base, members, told)
+            return
+        if held is not None and isinstance(held.base, frozenset):
+            self._account(name, held.base, members, told)
+        elif held is not None:  # it was large before
+            added = frozenset(unit for unit in members if unit not in held.base)
+            self._set_pending(name, Delta(added - told.added, is_unknown=not told))
+        self._slices.pop(name, None)
+        self._keeper.take_list(MemberList(name, members, next(self._generations)))
+
+    def _account(
+        self, name: str, before: frozenset[bytes], after: frozenset[bytes], told: Delta
+    ) -> None:
+        """Whatever the history does not tell of this change was done by hand."""
+        expected = (before | told.added) - told.removed
+        unexplained = Delta(after - expected, expected - after)
+        if unexplained:
+            self._set_pending(name, combine([self.pending.get(name, Delta()), unexplained]))
+
+    # Large lists
+
+    def _overlay(self, name: str, card: int, told: Delta) -> bool:
+        """Bring a large list up to date by what the history tells; False when that is not all."""
+        held = self._keeper.members(name)
+        if held is None or not isinstance(held.base, PackedTable) or not told:
+            return False
+        added, removed = set(held.added), set(held.removed)
+        for unit in told.added:
+            if unit in removed:
+                removed.discard(unit)
+            elif unit not in held.base:
+                added.add(unit)
+        for unit in told.removed:
+            if unit in added:
+                added.discard(unit)
+            elif unit in held.base:
+                removed.add(unit)
+        if len(held.base) + len(added) - len(removed) != card:
+            return False
+        self._keeper.take_list(replace(held, added=frozenset(added), removed=frozenset(removed)))
+        if len(added) + len(removed) > MAX_OVERLAY_IDS:
+            self._scan_soon(name)
+        return True
+
+    def _scan_soon(self, name: str) -> None:
+        self._to_scan[name] = None
+        self._scan_wanted.set()
+
+    async def _scan(self, name: str) -> None:
+        link = await self._work_link()
+        key = list_key(self._keys, name)
+        scanned = await scan(link, key, self._cards.get(name, 0))
+        if name not in self._keeper.wanted_lists() or self._keeper.is_frozen_list(name):
+            return
+        before = self._keeper.members(name)
+        slices_before = self._slices.get(name)
+        self._slices[name] = scanned.slices
+        self._keeper.take_list(MemberList(name, scanned.table, next(self._generations)))
+        self._publish()
+        if before is not None and _digest(before) != scanned.table.digest:
+            delta = await _difference(before, slices_before, scanned)
+            self._set_pending(name, combine([self.pending.get(name, Delta()), delta]))
+            self._publish()
+
+    def _problem(self, name: str, reason: str, text: str) -> None:
+        owners = sorted(self._keeper.wanted_lists().get(name, ()))
+        route = owners[0] if len(owners) == 1 else ""
+        self._keeper.take_list_problem(
+            name, Refusal(route, list_key(self._keys, name), reason, text)
+        )
+
+
+async def scan(link: Link, key: str, expected: int) -> Scanned:
+    """Read a large set and pack it, in slices; the next slice travels while one is packed."""
+    builder = TableBuilder(expected + expected // 20)
+    slices: list[bytes] = []
+    coming = asyncio.ensure_future(link.call("SSCAN", key, 0, "COUNT", SLICE_IDS))
+    try:
+        while True:
+            cursor, ids = cast("tuple[bytes, list[bytes]]", await coming)
+            if cursor != b"0":
+                coming = asyncio.ensure_future(link.call("SSCAN", key, cursor, "COUNT", SLICE_IDS))
+            builder.add(ids)
+            slices.append(msgspec.msgpack.encode(ids))
+            if cursor == b"0":
+                break
+    finally:
+        coming.cancel()
+    while not builder.settle():
+        await asyncio.sleep(0)  # work in slices, nobody to be told by
+    return Scanned(builder.finish(), tuple(slices))
+
+
+async def _difference(
+    before: MemberList, slices_before: tuple[bytes, ...] | None, after: Scanned
+) -> Delta:
+    """Which ids came and went between two scans, found slice by slice."""
+    held = before.base
+    added = {unit async for unit in _strangers(after.slices, held)} - before.added
+    added |= {unit for unit in before.removed if unit in after.table}
+    removed = {unit for unit in before.added if unit not in after.table}
+    if slices_before is None:
+        # Packed by an earlier process: its ids are known only as hashes.
+        gone = len(before) + len(added) - len(removed) != len(after.table)
+        return Delta(frozenset(added), frozenset(removed), is_unknown=gone)
+    removed |= {unit async for unit in _strangers(slices_before, after.table)} - before.removed
+    return Delta(frozenset(added), frozenset(removed))
+
+
+async def _strangers(
+    slices: Iterable[bytes], table: PackedTable | frozenset[bytes]
+) -> AsyncIterator[bytes]:
+    for part in slices:
+        for unit in msgspec.msgpack.decode(part, type=list[bytes]):
+            if unit not in table:
+                yield unit
+        await asyncio.sleep(0)
+
+
+def _digest(members: MemberList) -> int:
+    base = members.base
+    whole = base.digest if isinstance(base, PackedTable) else digest(base)
+    return (whole + digest(members.added) - digest(members.removed)) % 2**64
+
+
+def _lists(keeper: Keeper) -> list[MemberList]:
+    return list(keeper.current.lists.values())

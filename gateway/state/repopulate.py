@@ -1,0 +1,68 @@
+"""Putting the routes in force back into a store that lost them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import msgspec
+
+from gateway.errors import RefusedError
+from gateway.routing.lists import PackedTable
+from gateway.state.keeper import Keeper, lists_of
+from gateway.state.link import Link
+from gateway.state.members import ListReader
+from gateway.state.snapshot import HeldRoute, MemberList
+from gateway.state.write import Author, Change, Writer, list_key
+
+IDS_PER_COMMAND = 1000
+
+
+async def repopulate(
+    link: Link, keeper: Keeper, lists: ListReader, writer: Writer, author: Author
+) -> dict[str, int]:
+    """Write every lost route back as it is in force, lists first; route -> its new revision.
+
+    While a route is lost its lists are not read, so nobody ever routes by a list half put back.
+    """
+    held = keeper.current
+    lost = {name: held.routes[name] for name in sorted(held.routes) if keeper.is_lost(name)}
+    needed: dict[str, MemberList] = {
+        list_name: held.lists[list_name]
+        for route in lost.values()
+        for list_name in lists_of(route.spec)
+        if list_name in held.lists
+    }
+    for members in needed.values():
+        if isinstance(members.base, PackedTable) and lists.slices_of(members.name) is None:
+            raise RefusedError(
+                f"The {len(members)} ids of {members.name} are known only as hashes, so nothing "
+                "was put back; import that list into the store, then try again."
+            )
+    for members in needed.values():
+        key = list_key(writer.keys, members.name)
+        for ids in _portions(_ids(members, lists)):
+            await link.call("SADD", key, *ids)
+    return {name: await _put_back(writer, route, author) for name, route in lost.items()}
+
+
+async def _put_back(writer: Writer, route: HeldRoute, author: Author) -> int:
+    change = Change(lambda _: route.state)
+    return (await writer.change(route.spec.name, change, author)).revision
+
+
+def _ids(members: MemberList, lists: ListReader) -> Iterator[bytes]:
+    if isinstance(members.base, frozenset):
+        yield from members.base
+        return
+    for part in lists.slices_of(members.name) or ():
+        for unit in msgspec.msgpack.decode(part, type=list[bytes]):
+            if unit not in members.removed:
+                yield unit
+    yield from members.added
+
+
+def _portions(ids: Iterable[bytes]) -> Iterator[list[bytes]]:
+    rest = iter(ids)
+    while portion := list(islice(rest, IDS_PER_COMMAND)):
+        yield portion

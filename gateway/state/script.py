@@ -1,0 +1,143 @@
+"""The Lua scripts: what must happen inside the store in one step."""
+
+from __future__ import annotations
+
+# Checks that nobody wrote since the caller read, does the operations, and appends to the history:
+# all of it or nothing. One revision is up to two stream entries: N-0 holds the ids that lists
+# gained and lost (only when there are any; it can be megabytes), N-1 is the head: who, when, why,
+# and the small keys as they are now. So the newest entry is always small and always enough to know
+# where the route stands.
+#
+# KEYS  1 routes  2 route  3 versions  4 weights  5 rules  6 history  7 leader  8... lists
+# ARGV  1 expected revision        2 expected fingerprint   3 term the leader must hold, or ""
+#       4 stream entries to keep   5 "1" = a revision even when no operation changes anything
+#       6 number of head fields, then name and value of each
+#       then the operations: key number, command, number of arguments, arguments
+#       A list operation has the command "list" and the arguments: name in the history, then ids,
+#       each with "+" or "-" before it; with "=" before that it is told to the history only.
+#       "=?" as the first says that the list changed in more ways than are known.
+# Answer {"ok" | "same" | "conflict" | "term", revision, time in ms}
+#
+# Strings are compared byte by byte here: `<` would follow the locale that the store was started in.
+WRITE = """
+local function before(a, b)
+  local shorter = math.min(#a, #b)
+  for i = 1, shorter do
+    local x, y = string.byte(a, i), string.byte(b, i)
+    if x ~= y then return x < y end
+  end
+  return #a < #b
+end
+
+local function fingerprint()
+  local out = {}
+  for key = 2, 4 do
+    local flat = redis.call('HGETALL', KEYS[key])
+    local names, values = {}, {}
+    for i = 1, #flat, 2 do
+      names[#names + 1] = flat[i]
+      values[flat[i]] = flat[i + 1]
+    end
+    table.sort(names, before)
+    out[#out + 1] = 'h' .. #names .. '\\n'
+    for _, name in ipairs(names) do
+      out[#out + 1] = #name .. ':' .. name .. #values[name] .. ':' .. values[name]
+    end
+  end
+  local rules = redis.call('LRANGE', KEYS[5], 0, -1)
+  out[#out + 1] = 'l' .. #rules .. '\\n'
+  for _, rule in ipairs(rules) do out[#out + 1] = #rule .. ':' .. rule end
+  return redis.sha1hex(table.concat(out))
+end
+
+local revision, last_at = 0, 0
+local newest = redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
+if newest then
+  revision = tonumber(string.match(newest[1], '^%d+'))
+  for i = 1, #newest[2], 2 do
+    if newest[2][i] == 'at' then last_at = tonumber(newest[2][i + 1]) or 0 end
+  end
+end
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+if ARGV[3] ~= '' then
+  local lease = redis.call('GET', KEYS[7]) or ''
+  if string.match(lease, '^%d+') ~= ARGV[3] then return {'term', revision, now} end
+end
+if tostring(revision) ~= ARGV[1] or fingerprint() ~= ARGV[2] then
+  return {'conflict', revision, now}
+end
+
+local at = 7 + 2 * ARGV[6]
+local changed = 0
+local lists, summary = {}, {}
+while at <= #ARGV do
+  local key, command, count = KEYS[tonumber(ARGV[at])], ARGV[at + 1], tonumber(ARGV[at + 2])
+  local first, last = at + 3, at + 2 + count
+  if command == 'list' then
+    local delta, gained, lost = {}, 0, 0
+    for i = first + 1, last do
+      local sign, id = string.sub(ARGV[i], 1, 1), string.sub(ARGV[i], 2)
+      local done = 1
+      if sign == '+' then done = redis.call('SADD', key, id)
+      elseif sign == '-' then done = redis.call('SREM', key, id)
+      else sign, id = string.sub(id, 1, 1), string.sub(id, 2) end
+      if sign == '?' then delta[#delta + 1] = '?'
+      elseif done == 1 then
+        delta[#delta + 1] = sign .. #id .. ':' .. id
+        if sign == '+' then gained = gained + 1 else lost = lost + 1 end
+      end
+    end
+    if #delta > 0 then
+      changed = changed + #delta
+      lists[#lists + 1] = ARGV[first]
+      lists[#lists + 1] = table.concat(delta)
+      summary[#summary + 1] = ARGV[first] .. ' +' .. gained .. ' -' .. lost
+    end
+  else
+    local arguments = {}
+    for i = first, last do arguments[#arguments + 1] = ARGV[i] end
+    local done = redis.call(command, key, unpack(arguments))
+    if command ~= 'SADD' and command ~= 'SREM' then done = 1 end
+    changed = changed + done
+  end
+  at = last + 1
+end
+
+local head = {}
+for i = 7, 6 + 2 * ARGV[6] do head[#head + 1] = ARGV[i] end
+if changed == 0 and ARGV[5] ~= '1' then return {'same', revision, last_at} end
+
+now = math.max(now, last_at + 1)
+revision = revision + 1
+if #lists > 0 then
+  redis.call('XADD', KEYS[6], string.format('%d-0', revision), unpack(lists))
+end
+head[#head + 1] = 'at'
+head[#head + 1] = string.format('%d', now)
+head[#head + 1] = 'print'
+head[#head + 1] = fingerprint()
+if #summary > 0 then
+  head[#head + 1] = 'lists'
+  head[#head + 1] = table.concat(summary, ', ')
+end
+redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[4], string.format('%d-1', revision), unpack(head))
+return {'ok', revision, now}
+"""
+
+# The lease never expires by itself: a value with its end in it keeps the term, so that it only
+# ever grows. KEYS 1 leader; ARGV 1 own id, 2 lease in ms (0 = give it back).
+# Answer: the term when the lease is ours now, else 0.
+LEASE = """
+local term, holder, ends = string.match(redis.call('GET', KEYS[1]) or '', '^(%d+):(.*):(%d+)$')
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+term, ends = tonumber(term) or 0, tonumber(ends) or 0
+if holder ~= ARGV[1] then
+  if ends > now or ARGV[2] == '0' then return 0 end
+  term = term + 1
+end
+redis.call('SET', KEYS[1], string.format('%d:%s:%d', term, ARGV[1], now + ARGV[2]))
+return term
+"""

@@ -1,0 +1,178 @@
+"""The store as the control process sees it: one object that follows, remembers and writes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from gateway.config.settings import Redis
+from gateway.errors import StoreError, StoreUnavailable
+from gateway.state.address import open_link
+from gateway.state.keeper import Keeper
+from gateway.state.keys import Keys
+from gateway.state.lastgood import LastGood
+from gateway.state.leader import Leader, Recorder
+from gateway.state.link import Link
+from gateway.state.members import ListReader
+from gateway.state.repopulate import repopulate
+from gateway.state.snapshot import Refusal, Snapshot
+from gateway.state.status import StoreStatus
+from gateway.state.watch import Watch
+from gateway.state.write import Author, Writer
+
+log = logging.getLogger("graygate.state")
+
+SAVE_SECONDS = 1.0  # at most one save in so many seconds
+
+
+class WorkLink:
+    """The second connection: writes, scans and the lease; opened when needed, never two at once."""
+
+    def __init__(self, settings: Redis) -> None:
+        self._settings = settings
+        self._link: Link | None = None
+        self._opening = asyncio.Lock()
+        self._failed_at = 0.0
+        self._failure = ""
+
+    async def get(self) -> Link:
+        async with self._opening:
+            if self._link is not None and not self._link.is_closed:
+                return self._link
+            if time.monotonic() - self._failed_at < self._settings.timeout_seconds:
+                raise StoreUnavailable(self._failure)
+            try:
+                self._link = await open_link(self._settings)
+            except StoreError as error:
+                self._failed_at, self._failure = time.monotonic(), str(error)
+                raise
+            return self._link
+
+    async def close(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            await self._link.wait_closed()
+
+
+class Store:
+    """Follows the live routing state; `snapshot` is in force, `writer` changes it."""
+
+    def __init__(self, settings: Redis, state_dir: Path | None, own_id: str) -> None:
+        self.status = StoreStatus()
+        self.keys = Keys(settings.prefix)
+        self._last_good = LastGood(state_dir) if state_dir else None
+        self._work = WorkLink(settings)
+        self._keeper = Keeper(self.keys, self._load())
+        self._lists = ListReader(self.keys, self._keeper, self._work.get, self._publish)
+        self._watch = Watch(settings, self._keeper, self._lists, self.status, self._publish)
+        self.writer = Writer(self._work.get, self.keys)
+        self.leader = Leader(self._work.get, self.keys, own_id)
+        self._recorder = Recorder(self._keeper, self._lists, self.writer, self.leader)
+        self._subscribers: list[Callable[[Snapshot], None]] = []
+        self._published: Snapshot = self._keeper.current
+        self._said: frozenset[Refusal] = frozenset()
+        self._is_confirmed = False  # a store has told us everything at least once
+        self._unsaved = asyncio.Event()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._keeper.current
+
+    async def link(self) -> Link:
+        """The connection for occasional reading, such as a history."""
+        return await self._work.get()
+
+    async def repopulate(self, author: Author) -> dict[str, int]:
+        """Put what is in force back into a store that lost it; route -> new revision."""
+        link = await self._work.get()
+        return await repopulate(link, self._keeper, self._lists, self.writer, author)
+
+    def subscribe(self, callback: Callable[[Snapshot], None]) -> None:
+        """`callback` is called with every new snapshot, and now if there is one already."""
+        self._subscribers.append(callback)
+        if self.status.is_loaded:
+            callback(self.snapshot)
+
+    async def run(self) -> None:
+        """Follow the store until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch.run())
+                tasks.create_task(self._lists.run_scans())
+                tasks.create_task(self.leader.run())
+                tasks.create_task(self._recorder.run())
+                tasks.create_task(self._save_changes())
+        finally:
+            with suppress(StoreError):  # then the lease runs out by itself
+                await self.leader.resign()
+            await self._work.close()
+
+    # The table in force
+
+    def _publish(self) -> None:
+        """Swap in what was read, and tell everybody when that is something new."""
+        is_first = not self._is_confirmed
+        snapshot = self._keeper.snapshot()
+        if self.status.synced_at:
+            self._is_confirmed = True
+            self.status.is_from_disk = False
+        self._recorder.wake()
+        if snapshot is self._published and not is_first:
+            return
+        self._published = snapshot
+        self.status.successes += 1
+        self.status.changed_at = time.time()
+        self._tell(snapshot)
+        for callback in self._subscribers:
+            callback(snapshot)
+        self._unsaved.set()
+
+    def _tell(self, snapshot: Snapshot) -> None:
+        """Log and count each refusal once, when it appears."""
+        found = frozenset(snapshot.refused) | frozenset(snapshot.warnings)
+        for refusal in [*snapshot.refused, *snapshot.warnings]:
+            if refusal in self._said:
+                continue
+            is_refused = refusal in snapshot.refused
+            if is_refused:
+                self.status.rejected[refusal.route, refusal.reason] += 1
+            log.log(
+                logging.WARNING,
+                "%s %s: %s",
+                "Refused" if is_refused else "Doubtful",
+                refusal.key,
+                refusal.text,
+                extra={"event": "refused", "route": refusal.route, "reason": refusal.reason},
+            )
+        self._said = found
+
+    # Disk
+
+    def _load(self) -> Snapshot | None:
+        if self._last_good is None:
+            return None
+        snapshot, problem = self._last_good.load()
+        if problem is not None and problem != self._last_good.missing:
+            log.warning("The last good table %s", problem)
+        self.status.is_from_disk = snapshot is not None
+        return snapshot
+
+    async def _save_changes(self) -> None:
+        if self._last_good is None:
+            return
+        is_working = True
+        while True:
+            await self._unsaved.wait()
+            self._unsaved.clear()
+            try:
+                await asyncio.to_thread(self._last_good.save, self.snapshot)
+                is_working = True
+            except OSError as error:
+                if is_working:
+                    log.warning("The last good table cannot be saved: %s", error)
+                is_working = False
+            await asyncio.sleep(SAVE_SECONDS)

@@ -1,0 +1,267 @@
+"""One connection that hears of every change in the store and reads what changed.
+
+Theory of operation. Tracking is switched on first and everything is read afterwards, on the same
+connection, so that no change falls between. From then on the store names the keys that change, and
+only their routes are read again. Because pushes get lost (a proxy that drops them, SWAPDB, a paused
+old master that comes back), the watch also looks at everything every couple of seconds, which is
+cheap, and asks for a sign of life in between. Any error whatever ends the connection; a new one
+starts from the beginning, after a growing pause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from gateway.config.settings import Redis
+from gateway.errors import StoreDenied, StoreError, StoreUnavailable
+from gateway.state.address import open_link
+from gateway.state.keeper import Keeper
+from gateway.state.keys import Keys, Part
+from gateway.state.link import Link
+from gateway.state.members import ListReader
+from gateway.state.reader import read_route_names, read_routes
+from gateway.state.status import Mode, StoreStatus
+
+log = logging.getLogger("graygate.state")
+
+LEAST_PAUSE_SECONDS = 0.02
+MOST_PAUSE_SECONDS = 2.0
+AUDIT_SECONDS = 300.0  # every list is read whole at least this often
+POLLED_IDS = 5000  # lists up to this size are read at every look when nobody tells us of changes
+
+_OF_A_ROUTE = (
+    Part.ROUTE,
+    Part.VERSIONS,
+    Part.WEIGHTS,
+    Part.RULES,
+    Part.RELEASE,
+    Part.HISTORY,
+)
+
+
+class Watch:
+    """Keeps the keeper in step with the store, for ever, whatever the store does."""
+
+    def __init__(
+        self,
+        settings: Redis,
+        keeper: Keeper,
+        lists: ListReader,
+        status: StoreStatus,
+        publish: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._keys = Keys(settings.prefix)
+        self._keeper = keeper
+        self._lists = lists
+        self._status = status
+        self._publish = publish
+        self._dirty: set[str] = set()
+        self._is_all_dirty = False
+        self._may_ask_role = True
+        self._woken = asyncio.Event()
+
+    async def run(self) -> None:
+        pause = LEAST_PAUSE_SECONDS
+        while True:
+            started = time.monotonic()
+            try:
+                link = await open_link(self._settings, on_push=self._on_push)
+                try:
+                    await self._follow(link)
+                finally:
+                    link.close()
+                    await link.wait_closed()
+            except StoreError as error:
+                self._status.failures += 1
+                self._lose(str(error))
+            if time.monotonic() - started > 10 * MOST_PAUSE_SECONDS:
+                pause = LEAST_PAUSE_SECONDS
+            # Jitter keeps a herd of gateways from knocking at a reborn store in step.
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, MOST_PAUSE_SECONDS)
+
+    def wake(self) -> None:
+        """Look at everything now."""
+        self._is_all_dirty = True
+        self._woken.set()
+
+    # Connection
+
+    def _lose(self, error: str) -> None:
+        if self._status.is_connected or error != self._status.error:
+            log.warning(
+                "No store, the last good table stays in force: %s",
+                error,
+                extra={"event": "store_away"},
+            )
+        self._status.mode = Mode.NONE
+        self._status.error = error
+
+    async def _follow(self, link: Link) -> None:
+        """Read everything, then whatever changes, until the link fails."""
+        self._dirty.clear()
+        self._is_all_dirty = False
+        mode = await self._start_tracking(link)
+        await self._read_all(link, self._lists.everything)
+        now = time.monotonic()
+        self._found(link, mode)
+        next_poll, next_beat, next_audit = now, now, now + AUDIT_SECONDS
+        while True:
+            now = time.monotonic()
+            if self._woken.is_set():
+                self._woken.clear()
+                await self._read_dirty(link)
+            elif now >= next_audit:
+                next_audit = now + AUDIT_SECONDS
+                await self._read_all(link, self._lists.everything)
+            elif now >= next_poll:
+                next_poll = now + self._settings.poll_seconds
+                next_beat = now + self._settings.heartbeat_seconds
+                await self._look(link, mode)
+            elif now >= next_beat:
+                next_beat = now + self._settings.heartbeat_seconds
+                await self._check_life(link)
+                self._status.synced_at = time.time()
+            else:
+                await self._rest(link, min(next_poll, next_beat, next_audit) - now)
+
+    async def _rest(self, link: Link, seconds: float) -> None:
+        """Wait for a push; a link that ends in the meantime is an error."""
+        try:
+            async with asyncio.timeout(max(seconds, 0.001)):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        if link.is_closed:
+            raise link.failure or StoreUnavailable("the store closed the connection")
+
+    async def _check_life(self, link: Link) -> None:
+        """A sign of life, from the same kind of server that we once connected to."""
+        if not self._may_ask_role:
+            await link.call("PING")
+            return
+        try:
+            role = await link.ask_role()
+        except StoreDenied:
+            self._may_ask_role = False
+            return
+        if link.role == "master" and role != "master":
+            raise StoreUnavailable(f"The store at {link.address} became a {role}.")
+
+    async def _start_tracking(self, link: Link) -> Mode:
+        if not self._settings.tracking:
+            self._status.why_poll = "redis.tracking is false"
+            return Mode.POLL
+        if link.protocol < 3:
+            self._status.why_poll = "the store does not speak RESP3"
+            return Mode.POLL
+        try:
+            await link.call("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", self._settings.prefix)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            self._status.why_poll = str(error)
+            return Mode.POLL
+        self._status.why_poll = ""
+        return Mode.PUSH
+
+    def _found(self, link: Link, mode: Mode) -> None:
+        status = self._status
+        if status.connected_since:
+            status.reconnects += 1
+        status.mode, status.error, status.server = mode, "", str(link.address)
+        status.connected_since = time.time()
+        how = "" if mode is Mode.PUSH else f", looking every {self._settings.poll_seconds:g} s"
+        why = f" ({status.why_poll})" if status.why_poll else ""
+        log.info("Following the store at %s%s%s", link.address, how, why)
+
+    # Changes
+
+    def _on_push(self, kind: bytes, keys: list[object] | None) -> None:
+        """The store names keys that changed, or None: everything may have changed."""
+        if kind != b"invalidate":
+            return
+        if keys is None:
+            self._is_all_dirty = True
+        else:
+            self._dirty.update(
+                key.decode(errors="replace") for key in keys if isinstance(key, bytes)
+            )
+        self._woken.set()
+
+    async def _read_dirty(self, link: Link) -> None:
+        """Read what the pushes since the last time were about, in one go."""
+        if self._is_all_dirty:
+            self._is_all_dirty = False
+            self._dirty.clear()
+            await self._read_all(link, self._lists.everything)
+            return
+        dirty, self._dirty = self._dirty, set()
+        routes: set[str] = set()
+        lists: set[str] = set()
+        is_about_names = False
+        strangers = []
+        for key in dirty:
+            place = self._keys.place(key)
+            if place is None:
+                strangers.append(key)
+            elif place.part is Part.ROUTES:
+                is_about_names = True
+            elif place.part in _OF_A_ROUTE:
+                routes.add(place.route)
+            elif place.part is Part.WHITELIST:
+                lists.add(f"route/{place.route}/whitelist/{place.name}")
+            elif place.part is Part.BLACKLIST:
+                lists.add(f"route/{place.route}/blacklist")
+            elif place.part is Part.SEGMENT:
+                lists.add(f"segment/{place.name}")
+        await self._note_strangers(link, strangers)
+        if not (routes or lists or is_about_names or strangers):
+            return  # strata, instances, leader: nothing that the table depends on
+        self._status.attempts += 1
+        if is_about_names:
+            before = self._keeper.route_names
+            self._keeper.take_names(*await read_route_names(link, self._keys))
+            routes |= self._keeper.route_names ^ before
+            routes |= {n for n in self._keeper.route_names if self._keeper.reading(n) is None}
+        await self._read(link, routes & self._keeper.route_names, lists)
+
+    async def _note_strangers(self, link: Link, keys: list[str]) -> None:
+        """Remember unknown keys while they exist, so that a typing error shows."""
+        if not keys:
+            return
+        types = await link.pipeline([("TYPE", key) for key in keys])
+        for key, kind in zip(keys, types, strict=True):
+            if kind in (b"none", "none"):
+                self._keeper.forget_stranger(key)
+            elif not isinstance(kind, StoreError):
+                self._keeper.take_stranger(key)
+
+    async def _look(self, link: Link, mode: Mode) -> None:
+        """The net under the pushes: all small keys, and whatever list changed its size."""
+        small = self._lists.small_lists(POLLED_IDS) if mode is Mode.POLL else []
+        await self._read_all(link, lambda: small)
+        await self._lists.check_cards(link)
+        self._publish()
+
+    async def _read_all(self, link: Link, lists: Callable[[], list[str]]) -> None:
+        self._status.attempts += 1
+        names, problems = await read_route_names(link, self._keys)
+        self._keeper.take_names(names, problems)
+        await self._read(link, set(self._keeper.route_names), lists)
+
+    async def _read(
+        self, link: Link, routes: set[str], lists: set[str] | Callable[[], list[str]]
+    ) -> None:
+        """Read these routes, then the lists, and swap the result in."""
+        for raw in (await read_routes(link, self._keys, routes)).values():
+            self._keeper.take_route(raw)
+        wanted = lists() if callable(lists) else lists
+        await self._lists.refresh(link, [*wanted, *self._lists.missing()])
+        self._status.synced_at = time.time()
+        self._publish()

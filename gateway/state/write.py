@@ -1,0 +1,308 @@
+"""Writing: every change is a compare-and-set with its history entry in the same step.
+
+A writer reads the route, edits what it read, has the result judged like anything an operator
+types, and lets the script write it only if the route still stands as it was read. An edit by
+redis-cli that the history does not hold yet is recorded first, so it counts as a writer too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from gateway.errors import ConflictError, NotFoundError, RefusedError, StoreError
+from gateway.routing.lists import blacklist_name, whitelist_name
+from gateway.state.contract import validate
+from gateway.state.history import Delta, read_entries, way_back
+from gateway.state.keys import NAME_RULE, Keys, Part, is_name
+from gateway.state.link import Link
+from gateway.state.raw import RawRoute, RouteState
+from gateway.state.reader import read_routes
+from gateway.state.script import WRITE
+
+HISTORY_REVISIONS = 10_000
+MAX_IDS_PER_CHANGE = 100_000
+MAX_ID_BYTES = 256
+ATTEMPTS = 5  # of a change that names no revision and so may be tried on a newer state
+
+Edit = Callable[[RouteState], RouteState]
+Operation = tuple[int, str, tuple[str | bytes, ...]]  # key number of the script, command, arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wants a change, through what, from where, and why."""
+
+    by: str
+    via: str
+    origin: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The revision a route stands at after a write; `changed` is False when nothing differed."""
+
+    revision: int
+    changed: bool
+
+
+def _unchanged(state: RouteState) -> RouteState:
+    return state
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a writer wants: small keys through `edit`, lists by what they gain and lose."""
+
+    edit: Edit = _unchanged
+    lists: Mapping[str, Delta] = field(default_factory=dict)
+    expected_revision: int | None = None  # None = whatever it is now
+    term: str = ""  # of the leader's lease, when the leader writes
+
+
+class Writer:
+    """Writes routes; one link at a time, opened by whoever owns the connections."""
+
+    def __init__(self, link: Callable[[], Awaitable[Link]], keys: Keys) -> None:
+        self._link = link
+        self.keys = keys
+
+    async def change(self, route: str, change: Change, author: Author) -> Written:
+        """Apply `change` or raise: RefusedError, ConflictError, StoreError. Never half of it."""
+        _check_lists(route, change.lists)
+        link = await self._link()
+        for _ in range(ATTEMPTS):
+            raw = await self._recorded(link, route)
+            if change.expected_revision not in (None, raw.revision):
+                raise _conflict(route, raw.revision, change.expected_revision)
+            before = raw.state()
+            after = change.edit(before)
+            self._judge(raw, after)
+            self._check_whitelists(route, after, change.lists)
+            operations = [
+                *_small_operations(before, after, route),
+                *_list_operations(change.lists, _signed),
+            ]
+            written = await self._write(
+                link, raw, after, operations, author, tuple(change.lists), term=change.term
+            )
+            if written is not None:
+                return written
+            if change.expected_revision is not None:
+                break
+        raise _conflict(route, None, change.expected_revision)
+
+    async def revert(
+        self, route: str, revision: int, author: Author, expected_revision: int | None = None
+    ) -> Written:
+        """Bring small keys and lists back to how they stood at `revision`; a new revision."""
+        link = await self._link()
+        entries = await read_entries(link, self.keys, route, after=revision - 1)
+        goal = way_back(route, revision, entries)
+        newest = entries[-1].revision
+        if expected_revision not in (None, newest):
+            raise _conflict(route, newest, expected_revision)
+        change = Change(lambda _: goal.state, goal.lists, expected_revision=newest)
+        return await self.change(route, change, author)
+
+    async def delete(
+        self, route: str, author: Author, expected_revision: int | None = None
+    ) -> Written:
+        """Remove a route on purpose; its history and its lists stay, so it can come back."""
+        link = await self._link()
+        raw = await self._recorded(link, route)
+        if raw.is_empty:
+            raise NotFoundError(f"there is no route {route} in the store")
+        if expected_revision not in (None, raw.revision):
+            raise _conflict(route, raw.revision, expected_revision)
+        small: list[Operation] = [(number, "DEL", ()) for number in (2, 3, 4, 5)]
+        operations: list[Operation] = [(1, "SREM", (route,)), *small]
+        written = await self._write(link, raw, RouteState(), operations, author, op="delete")
+        if written is None:
+            raise _conflict(route, None, expected_revision)
+        return written
+
+    async def record(
+        self, raw: RawRoute, author: Author, lists: Mapping[str, Delta], term: str = ""
+    ) -> Written | None:
+        """Append to the history how the route stands, as `raw` read it; None when it moved on."""
+        operations = _list_operations(lists, _told)
+        return await self._write(
+            await self._link(), raw, raw.state(), operations, author, tuple(lists), term=term,
+            always=True,
+        )  # fmt: skip
+
+    async def _recorded(self, link: Link, route: str) -> RawRoute:
+        """The route as it stands, after an edit made by hand got its own history entry."""
+        if not is_name(route):
+            raise RefusedError(f"{route[:64]!a} is no route name: use {NAME_RULE}")
+        for _ in range(ATTEMPTS):
+            raw = (await read_routes(link, self.keys, [route]))[route]
+            if not raw.is_readable:
+                wrong = validate(raw, self.keys).refused[0]
+                raise RefusedError(f"{wrong.key}: {wrong.text}")
+            if not raw.is_text:
+                raise RefusedError(
+                    f"route {route} holds bytes that are not UTF-8 text; mend it in the store first"
+                )
+            if raw.is_recorded or (raw.is_empty and not raw.has_history):
+                return raw
+            if validate(raw, self.keys).spec is None and not raw.is_empty:
+                return raw  # what is invalid is no accepted change: nothing to record
+            by_hand = Author("redis", "redis", why="edited in the store")
+            await self._write(link, raw, raw.state(), [], by_hand, always=True)
+        raise _conflict(route, None, None)
+
+    async def _write(
+        self,
+        link: Link,
+        raw: RawRoute,
+        after: RouteState,
+        operations: Iterable[Operation],
+        author: Author,
+        lists: tuple[str, ...] = (),
+        *,
+        op: str = "change",
+        term: str = "",
+        always: bool = False,
+    ) -> Written | None:
+        """Run the script; None when the route no longer stands as `raw` says."""
+        keys = self.keys
+        names = [
+            keys.routes,
+            keys.route(raw.name),
+            *(keys.part(raw.name, part) for part in (Part.VERSIONS, Part.WEIGHTS, Part.RULES)),
+            keys.history(raw.name),
+            keys.leader,
+            *(list_key(keys, name) for name in lists),
+        ]
+        head = {
+            "op": op,
+            "by": author.by,
+            "via": author.via,
+            "from": author.origin,
+            "why": author.why,
+            "state": msgspec.json.encode(after),
+        }
+        arguments: list[str | bytes | int] = [
+            raw.revision, raw.fingerprint(), term, 2 * HISTORY_REVISIONS, int(always), len(head),
+        ]  # fmt: skip
+        for name, value in head.items():
+            arguments += [name, value]
+        for number, command, words in operations:
+            arguments += [number, command, len(words)]
+            arguments += words
+        reply = await link.script(WRITE, names, arguments)
+        if not isinstance(reply, list) or len(reply) != 3:
+            raise StoreError("The store answered the write script in an unknown form.")
+        outcome, revision = reply[0], int(reply[1])
+        if outcome == b"term":
+            raise ConflictError("This gateway is no longer the leader; the new leader goes on.")
+        if outcome == b"conflict":
+            return None
+        return Written(revision, outcome == b"ok")
+
+    def _judge(self, raw: RawRoute, after: RouteState) -> None:
+        """Raise unless the route would be valid."""
+        proposed = RawRoute(
+            name=raw.name,
+            route={k.encode(): v.encode() for k, v in after.route.items()},
+            versions={k.encode(): v.encode() for k, v in after.versions.items()},
+            weights={k.encode(): v.encode() for k, v in after.weights.items()},
+            rules=tuple(rule.encode() for rule in after.rules),
+            release_id=raw.release_id,
+        )
+        verdict = validate(proposed, self.keys)
+        if verdict.spec is None:
+            texts = "; ".join(f"{refusal.key}: {refusal.text}" for refusal in verdict.refused)
+            raise RefusedError(f"Refused, nothing was written: {texts}")
+
+    @staticmethod
+    def _check_whitelists(route: str, after: RouteState, lists: Mapping[str, Delta]) -> None:
+        known = {whitelist_name(route, version) for version in after.versions}
+        known.add(blacklist_name(route))
+        for name, delta in lists.items():
+            if name not in known and delta.added:
+                raise RefusedError(
+                    f"{name} belongs to no version of {route}; its versions are "
+                    f"{', '.join(sorted(after.versions)) or 'none'}"
+                )
+
+
+def list_key(keys: Keys, name: str) -> str:
+    """The key in the store of the list that other processes know as `name`."""
+    match name.split("/"):
+        case ["route", route, "whitelist", version]:
+            return keys.whitelist(route, version)
+        case ["route", route, "blacklist"]:
+            return keys.blacklist(route)
+        case ["segment", segment]:
+            return keys.segment(segment)
+    raise RefusedError(f"{name[:64]!a} is no list")
+
+
+def _check_lists(route: str, lists: Mapping[str, Delta]) -> None:
+    total = sum(len(delta.added) + len(delta.removed) for delta in lists.values())
+    if total > MAX_IDS_PER_CHANGE:
+        raise RefusedError(
+            f"{total} ids are too many for one change; send at most {MAX_IDS_PER_CHANGE} at a time"
+        )
+    for name, delta in lists.items():
+        if not name.startswith(f"route/{route}/"):
+            raise RefusedError(f"{name[:64]!a} is no list of route {route}")
+        for unit in delta.added:
+            if not 0 < len(unit) <= MAX_ID_BYTES:
+                raise RefusedError(f"an id has {len(unit)} bytes; 1 to {MAX_ID_BYTES} are allowed")
+
+
+def _signed(delta: Delta) -> list[bytes]:
+    return [b"+" + unit for unit in sorted(delta.added)] + [
+        b"-" + unit for unit in sorted(delta.removed)
+    ]
+
+
+def _list_operations(
+    lists: Mapping[str, Delta], words: Callable[[Delta], list[bytes]]
+) -> list[Operation]:
+    """One operation for each list, which follow the seven fixed keys of the script."""
+    return [
+        (8 + number, "list", (name, *words(delta)))
+        for number, (name, delta) in enumerate(lists.items())
+    ]
+
+
+def _told(delta: Delta) -> list[bytes]:
+    """The same for the history only, about a change that already happened."""
+    unknown = [b"=?"] if delta.is_unknown else []
+    return unknown + [b"=" + signed for signed in _signed(delta)]
+
+
+def _small_operations(before: RouteState, after: RouteState, route: str) -> list[Operation]:
+    """The least commands that make the small keys of `before` those of `after`."""
+    operations: list[Operation] = [(1, "SADD", (route,))]
+    sections = ((2, before.route, after.route), (3, before.versions, after.versions),
+                (4, before.weights, after.weights))  # fmt: skip
+    for number, old, new in sections:
+        gone = tuple(name for name in old if name not in new)
+        if gone:
+            operations.append((number, "HDEL", gone))
+        put = tuple(
+            word for name in new if old.get(name) != new[name] for word in (name, new[name])
+        )
+        if put:
+            operations.append((number, "HSET", put))
+    if before.rules != after.rules:
+        if before.rules:
+            operations.append((5, "DEL", ()))
+        if after.rules:
+            operations.append((5, "RPUSH", after.rules))
+    return operations
+
+
+def _conflict(route: str, now: int | None, expected: int | None) -> ConflictError:
+    stands = f"stands at revision {now} now" if now is not None else "was changed at the same time"
+    wanted = f", not at {expected}" if expected is not None else ""
+    return ConflictError(f"Route {route} {stands}{wanted}; nothing was written. Read it again.")

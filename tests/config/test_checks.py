@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config.checks import findings, is_loopback
+from gateway.config.secret import Secret
+from gateway.config.settings import Admin, Listen, Redis, Routing, Settings
+
+
+def told(settings: Settings) -> list[tuple[str, str]]:
+    return [(finding.keys[0], finding.what) for finding in findings(settings)]
+
+
+def keys(settings: Settings) -> list[str]:
+    return [finding.keys[0] for finding in findings(settings)]
+
+
+def test_the_defaults_are_sound() -> None:
+    assert told(Settings()) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "only_here"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("", False),
+        ("10.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("localhost.example", False),
+        ("127.0.0.1.example", False),
+    ],
+)
+def test_loopback_is_what_no_other_machine_can_reach(host: str, only_here: bool) -> None:
+    assert is_loopback(host) is only_here
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "gateway.internal"])
+def test_without_a_token_the_admin_port_stays_on_loopback(host: str) -> None:
+    ((key, what),) = told(Settings(admin=Admin(host=host)))
+    assert key == "admin.host"
+    assert "admin.token" in what
+    assert told(Settings(admin=Admin(host=host, token=Secret("t")))) == []
+
+
+@pytest.mark.parametrize("token", ["with blank", "line\n", "gr\u00fcn", "\x00"])
+def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(token: str) -> None:
+    ((key, what),) = told(Settings(admin=Admin(token=Secret(token))))
+    assert key == "admin.token"
+    assert token not in what
+
+
+@pytest.mark.parametrize(
+    ("listen", "admin", "clash"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "localhost", True),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("::", "127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.2", False),
+    ],
+)
+def test_two_ports_of_one_host_must_differ(listen: str, admin: str, clash: bool) -> None:
+    same = Settings(listen=Listen(host=listen, port=90), admin=Admin(host=admin, port=90))
+    assert bool(told(same)) is clash
+    free = Settings(listen=Listen(host=listen, port=0), admin=Admin(host=admin, port=0))
+    assert told(free) == []
+
+
+@pytest.mark.parametrize("host", ["", "a b", "http://a", "127.0.0.1:80", "[::1]", "a/8", "-a"])
+def test_a_host_is_an_address_or_a_name(host: str) -> None:
+    ((key, what),) = told(Settings(listen=Listen(host=host)))
+    assert key == "listen.host"
+    assert "without a port" in what
+
+
+@pytest.mark.parametrize("prefix", ["", "gray", "{gray}", "gray: "])
+def test_a_prefix_ends_with_a_colon(prefix: str) -> None:
+    assert keys(Settings(redis=Redis(prefix=prefix))) == ["redis.prefix"]
+
+
+@pytest.mark.parametrize("prefix", ["gray:", "{gray}:", ":"])
+def test_a_prefix_with_a_colon_is_fine(prefix: str) -> None:
+    assert told(Settings(redis=Redis(prefix=prefix))) == []
+
+
+def test_tls_files_must_be_there() -> None:
+    redis = Redis(url="rediss://h", tls_ca="no.pem", tls_cert="no.crt", tls_key="\0")
+    assert told(Settings(redis=redis)) == [
+        ("redis.tls_ca", "names a file that is not there"),
+        ("redis.tls_cert", "names a file that is not there"),
+        ("redis.tls_key", "names a file that is not there"),
+    ]
+
+
+def test_certificate_and_key_come_together() -> None:
+    Path("f.pem").touch()
+    cert = Settings(redis=Redis(url="rediss://h", tls_cert="f.pem"))
+    key = Settings(redis=Redis(url="rediss://h", tls_key="f.pem"))
+    both = Settings(redis=Redis(url="rediss://h", tls_cert="f.pem", tls_key="f.pem"))
+    assert told(cert) == [("redis.tls_cert", "redis.tls_cert needs redis.tls_key beside it")]
+    assert told(key) == [("redis.tls_key", "redis.tls_key needs redis.tls_cert beside it")]
+    assert told(both) == []
+
+
+def test_tls_files_beside_a_url_without_tls_are_refused() -> None:
+    Path("f.pem").touch()
+    ((key, what),) = told(Settings(redis=Redis(url="redis://h", tls_ca="f.pem")))
+    assert key == "redis.url"
+    assert "rediss://" in what
+
+
+def test_credentials_in_the_url_are_found_and_not_shown() -> None:
+    ((key, what),) = told(Settings(redis=Redis(url="redis://:hunter2@h")))
+    assert key == "redis.url"
+    assert "hunter2" not in what
+
+
+@pytest.mark.parametrize(
+    "networks", [("*",), (), ("10.0.0.0/8", "::1/128"), ("127.0.0.1",), ("2001:db8::/32",)]
+)
+def test_trusted_proxies_are_networks_or_everyone(networks: tuple[str, ...]) -> None:
+    assert told(Settings(routing=Routing(trusted_proxies=networks))) == []
+
+
+def test_every_trusted_proxy_that_is_no_network_is_told() -> None:
+    routing = Routing(trusted_proxies=("10.0.0.1/8", "proxy", "10.0.0.0/33", "*"))
+    assert told(Settings(routing=routing)) == [
+        (
+            "routing.trusted_proxies",
+            "'10.0.0.1/8' is not a network such as 10.0.0.0/8, nor *; did you mean 10.0.0.0/8?",
+        ),
+        ("routing.trusted_proxies", "'proxy' is not a network such as 10.0.0.0/8, nor *"),
+        ("routing.trusted_proxies", "'10.0.0.0/33' is not a network such as 10.0.0.0/8, nor *"),
+    ]

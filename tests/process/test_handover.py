@@ -1,0 +1,92 @@
+"""What a child gets from the supervisor, and the line between the two."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+
+import pytest
+
+from gateway.config.secret import Secret
+from gateway.config.settings import Admin, Redis, Routing, Settings
+from gateway.errors import ChannelError
+from gateway.process.handover import (
+    DRAINING,
+    ControlBoot,
+    Lifeline,
+    WorkerBoot,
+    encode_boot,
+    receive_boot,
+    settings_for_worker,
+)
+
+SETTINGS = Settings(
+    redis=Redis(password=Secret("of the store")),
+    admin=Admin(token=Secret("of the operators")),
+    routing=Routing(override_key=Secret("of the testers")),
+)
+CONTROL = ControlBoot(
+    settings=SETTINGS, runtime_dir="/r", channel_fd=4, admin_fd=5, data_url="d", admin_url="a"
+)
+
+
+def test_control_gets_the_settings_with_their_secrets() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(encode_boot(CONTROL))
+        got = receive_boot(theirs, ControlBoot)
+    assert got == CONTROL
+    assert got.settings.redis.password.reveal() == "of the store"
+
+
+def test_start_up_data_larger_than_a_socket_buffer_arrives_whole() -> None:
+    key = Secret("k" * 3_000_000)
+    boot = WorkerBoot(
+        settings=Settings(routing=Routing(jwt_key=key)), index=1, channel_path="/c", data_fd=3
+    )
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        sender = threading.Thread(target=ours.sendall, args=(encode_boot(boot),))
+        sender.start()
+        got = receive_boot(theirs, WorkerBoot)
+        sender.join()
+    assert got == boot
+
+
+def test_a_worker_does_not_learn_the_secrets_of_the_store_and_the_operators() -> None:
+    boot = WorkerBoot(settings=settings_for_worker(SETTINGS), index=0, channel_path="/c", data_fd=3)
+    sent = encode_boot(boot)
+    assert b"of the store" not in sent and b"of the operators" not in sent
+    assert b"of the testers" in sent
+
+
+@pytest.mark.parametrize("kept", [0, 3, 30])
+def test_a_supervisor_that_goes_before_it_sent_all_is_an_error(kept: int) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        with ours:
+            ours.sendall(encode_boot(CONTROL)[:kept])
+        with pytest.raises(ChannelError):
+            receive_boot(theirs, ControlBoot)
+
+
+async def test_words_go_both_ways_and_the_end_of_the_supervisor_is_noticed() -> None:
+    ours, theirs = socket.socketpair()
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    lifeline = Lifeline(theirs)
+    lifeline.start(heard.put_nowait)
+    try:
+        lifeline.say("ready")
+        assert ours.recv(100) == b"ready\n"
+        ours.sendall(b"drain")
+        ours.sendall(b"ing\nmore\n")
+        assert [await heard.get(), await heard.get()] == [DRAINING, "more"]
+        assert repr(lifeline) == "<Lifeline whole>"
+        ours.close()
+        await asyncio.wait_for(lifeline.supervisor_gone.wait(), 5)
+        assert repr(lifeline) == "<Lifeline cut>"
+        lifeline.say("nobody hears this")
+    finally:
+        lifeline.close()
+        ours.close()

@@ -1,0 +1,618 @@
+"""The simple path of a request, between a raw client and a model that records what it sees."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgspec
+import pytest
+
+from gateway.config.secret import Secret
+from gateway.config.settings import Listen, Routing, Settings
+from gateway.proxy.interim import InterimPlane
+from gateway.routing.lists import whitelist_name
+from gateway.routing.override import sign_override
+from gateway.routing.spec import RouteSpec, RuleSpec, VersionSpec
+from gateway.routing.table import Identity, Table, compile_route
+
+KEY = b"key of the testers"
+PLAIN_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Model:
+    """Records each request's head and body, and answers with raw bytes or as a function says."""
+
+    def __init__(self) -> None:
+        self.answer: bytes | Answer = PLAIN_ANSWER
+        self.heads: list[str] = []
+        self.bodies: list[bytes] = []
+        self.gone = asyncio.Event()  # the gateway has closed a connection
+        self.url = ""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def close(self) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """The header fields of the last request, names in lower case."""
+        lines = self.heads[-1].split("\r\n")[1:]
+        pairs = [line.split(": ", 1) for line in lines if line]
+        return [(name.lower(), value) for name, value in pairs]
+
+    def field(self, name: str) -> list[str]:
+        return [value for known, value in self.fields if known == name]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                self.heads.append((await reader.readuntil(b"\r\n\r\n")).decode("latin-1"))
+                if not isinstance(self.answer, bytes):
+                    await self.answer(reader, writer)
+                    break
+                self.bodies.append(await self._body(reader))
+                writer.write(self.answer)
+                await writer.drain()
+                if b"connection: close" in self.answer.lower():
+                    break
+        self.gone.set()
+        writer.close()
+
+    async def _body(self, reader: asyncio.StreamReader) -> bytes:
+        if lengths := self.field("content-length"):
+            return await reader.readexactly(int(lengths[0]))
+        body = b""
+        if self.field("transfer-encoding"):
+            while size := int(await reader.readuntil(b"\r\n"), 16):
+                body += await reader.readexactly(size)
+                await reader.readexactly(2)
+            await reader.readuntil(b"\r\n")
+        return body
+
+
+class Side:
+    """The client's side: the plane and a way to talk to it."""
+
+    def __init__(self, model: Model, routing: Routing) -> None:
+        self.model = model
+        self.plane = InterimPlane(Settings(listen=Listen(backlog=16), routing=routing))
+
+    async def start(self) -> None:
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.port = listening.getsockname()[1]
+        await self.plane.start(listening)
+        self.use(self.spec())
+
+    def spec(self, **changes: object) -> RouteSpec:
+        version = VersionSpec(urls=(self.model.url,))
+        route = RouteSpec(
+            name="chat", stable="v1", versions={"v1": version, "v2": version}, salt="chat"
+        )
+        return msgspec.structs.replace(route, **changes)
+
+    def use(self, *specs: RouteSpec, **lists: frozenset[bytes]) -> None:
+        members = {whitelist_name("chat", version): ids for version, ids in lists.items()}
+        identity = Identity(override_key=KEY)
+        self.plane.table = Table(compile_route(spec, members, identity) for spec in specs)
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def ask(
+        self, path: str = "/", body: bytes = b"", method: str = "GET", **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """One request on a connection of its own; header names with _ for -."""
+        lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        if body or method == "POST":
+            lines.append(f"Content-Length: {len(body)}")
+        head = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: front.example", *lines])
+        return await self.send(head.encode() + b"\r\nConnection: close\r\n\r\n" + body)
+
+    async def send(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
+        reader, writer = await self.connect()
+        writer.write(request)
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        status, *lines = head.decode("latin-1").split("\r\n")
+        fields = dict(line.split(": ", 1) for line in lines)
+        return int(status.split()[1]), {k.lower(): v for k, v in fields.items()}, body
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[Model]:
+    model = Model()
+    await model.start()
+    yield model
+    await model.close()
+
+
+@pytest.fixture
+def routing() -> Routing:
+    return Routing(override_key=Secret(KEY.decode()))
+
+
+@pytest.fixture
+async def side(model: Model, routing: Routing) -> AsyncIterator[Side]:
+    side = Side(model, routing)
+    await side.start()
+    yield side
+    await side.plane.drain(0)
+
+
+def code(body: bytes) -> str:
+    found: str = json.loads(body)["code"]
+    return found
+
+
+# What goes through.
+
+
+async def test_a_request_reaches_the_model_and_its_answer_comes_back(side: Side) -> None:
+    side.model.answer = (
+        b"HTTP/1.1 201 Made\r\nContent-Length: 2\r\nX-CaSe: 1\r\n"
+        b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\nok"
+    )
+    reader, writer = await side.connect()
+    writer.write(b"PUT /p HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 201 Made\r\n")
+    assert head.count(b"Set-Cookie: ") == 2 and b"X-CaSe: 1\r\n" in head
+    assert await reader.readexactly(2) == b"ok"
+    writer.close()
+    assert side.model.heads[0].startswith("PUT /p HTTP/1.1\r\n")
+    assert side.model.bodies == [b"hello"]
+
+
+@pytest.mark.parametrize("path", ["/a//b/../%2e%2e?x=%00&y", "/v1/%7Euser?q=a+b%20c", "/?a=1&a=2"])
+async def test_path_and_query_arrive_byte_for_byte(side: Side, path: str) -> None:
+    await side.ask(path)
+    assert side.model.heads[0].split(" ")[1] == path
+
+
+async def test_the_path_of_an_endpoint_comes_first(side: Side) -> None:
+    versions = {"v1": VersionSpec(urls=(f"{side.model.url}/base/",))}
+    side.use(side.spec(versions=versions))
+    await side.ask("/p?q=1")
+    assert side.model.heads[0].startswith("GET /base/p?q=1 ")
+
+
+async def test_hop_by_hop_fields_and_nominated_ones_stay_here(side: Side) -> None:
+    await side.send(
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Foo, Authorization\r\nX-Foo: 1\r\n"
+        b"Keep-Alive: 5\r\nTE: gzip\r\nProxy-Connection: x\r\nAuthorization: Bearer t\r\n"
+        b"X-Bar: 2\r\nX-Graygate-Evil: 1\r\nX-Graygate-Version: v9\r\n\r\n"
+    )
+    names = [name for name, _ in side.model.fields]
+    assert set(names).isdisjoint({"x-foo", "keep-alive", "te", "proxy-connection"})
+    assert side.model.field("x-bar") == ["2"]
+    assert side.model.field("authorization") == ["Bearer t"]
+    assert side.model.field("x-graygate-evil") == []
+    assert side.model.field("x-graygate-version") == ["v1"]
+
+
+async def test_the_model_sees_its_own_host_and_who_asked(side: Side) -> None:
+    await side.ask(X_Forwarded_For="203.0.113.9", X_Forwarded_Proto="https", Via="1.1 front")
+    assert side.model.field("host") == [side.model.url.removeprefix("http://")]
+    assert side.model.field("x-forwarded-for") == ["203.0.113.9, 127.0.0.1"]
+    assert side.model.field("x-forwarded-proto") == ["https"]
+    assert side.model.field("x-forwarded-host") == ["front.example"]
+    assert side.model.field("via") == ["1.1 front", "1.1 graygate"]
+
+
+async def test_nothing_is_added_that_the_client_did_not_say(side: Side) -> None:
+    await side.ask()
+    names = {name for name, _ in side.model.fields}
+    assert names.isdisjoint({"accept", "accept-encoding", "user-agent", "content-type"})
+
+
+async def test_a_good_request_id_is_kept_and_a_bad_one_is_replaced(side: Side) -> None:
+    _, answer, _ = await side.ask(X_Request_Id="abc-1")
+    assert answer["x-request-id"] == "abc-1" == side.model.field("x-request-id")[0]
+    for bad in ("x" * 129, "a b", 'a"b'):
+        _, answer, _ = await side.ask(X_Request_Id=bad)
+        assert answer["x-request-id"] != bad
+        assert [answer["x-request-id"]] == side.model.field("x-request-id")
+
+
+async def test_the_answer_names_version_and_reason(side: Side) -> None:
+    side.model.answer = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: X-Hop\r\nX-Hop: 1\r\n"
+        b"X-Graygate-Version: forged\r\nX-Request-Id: forged\r\n\r\n"
+    )
+    side.use(side.spec(), v2=frozenset({b"alice"}))
+    _, answer, _ = await side.ask(X_User_Id="alice", X_Request_Id="r1")
+    assert answer["x-graygate-version"] == "v2"
+    assert answer["x-graygate-reason"] == "whitelist"
+    assert answer["x-request-id"] == "r1"
+    assert "x-hop" not in answer
+    assert side.plane.decisions == {("chat", "v2", "whitelist"): 1}
+    assert side.plane.requests == {("chat", "v2", "200"): 1}
+
+
+async def test_the_signed_override_is_read_before_it_is_stripped(side: Side) -> None:
+    signed = sign_override(KEY, "chat", "v2", int(time.time()) + 60)
+    _, answer, _ = await side.ask(X_Graygate_Override=signed)
+    assert (answer["x-graygate-version"], answer["x-graygate-reason"]) == ("v2", "override")
+    assert side.model.field("x-graygate-override") == []
+
+
+async def test_head_and_bodiless_answers_keep_the_connection_in_step(side: Side) -> None:
+    reader, writer = await side.connect()
+    side.model.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
+    writer.write(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert b"Content-Length: 5\r\n" in head
+    for status in (b"204 No Content", b"304 Not Modified"):
+        side.model.answer = b"HTTP/1.1 " + status + b"\r\n\r\n"
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 " + status)
+    side.model.answer = PLAIN_ANSWER
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    assert await reader.readexactly(2) == b"ok"
+    writer.close()
+
+
+async def test_compressed_bytes_are_passed_on_as_they_are(side: Side) -> None:
+    # Not gzip at all: whoever tried to unpack it would fail.
+    side.model.answer = (
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nABCD"
+    )
+    status, answer, body = await side.ask(
+        method="POST", body=b"EFGH", Content_Encoding="gzip", Accept_Encoding="gzip"
+    )
+    assert (status, answer["content-encoding"], body) == (200, "gzip", b"ABCD")
+    assert side.model.bodies == [b"EFGH"]
+
+
+async def test_a_redirect_is_the_clients_business(side: Side) -> None:
+    side.model.answer = (
+        b"HTTP/1.1 302 Found\r\nLocation: http://other.example/\r\nContent-Length: 0\r\n\r\n"
+    )
+    status, answer, _ = await side.ask()
+    assert (status, answer["location"]) == (302, "http://other.example/")
+
+
+async def test_empty_posts_say_so(side: Side) -> None:
+    status, _, _ = await side.ask(method="POST")
+    assert status == 200
+    assert side.model.field("content-length") == ["0"]
+
+
+# Streaming.
+
+
+async def test_each_event_of_a_stream_leaves_at_once(side: Side) -> None:
+    events: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def stream(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        while event := await events.get():
+            writer.write(event)
+
+    side.model.answer = stream
+    reader, writer = await side.connect()
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")  # before there is any event
+        assert b"text/event-stream" in head and b"chunked" in head
+        for number in range(3):
+            event = b"data: %d\n\n" % number
+            await events.put(event)
+            assert await reader.readuntil(event + b"\r\n") == b"9\r\n" + event + b"\r\n"
+        await events.put(b"")
+        assert await reader.readuntil(b"0\r\n\r\n") == b"0\r\n\r\n"
+    writer.close()
+
+
+async def test_an_upload_is_passed_on_while_it_comes(side: Side) -> None:
+    arrived: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            size = int(await reader.readuntil(b"\r\n"), 16)
+            await arrived.put(await reader.readexactly(size))
+            await reader.readexactly(2)
+        await reader.readuntil(b"0\r\n\r\n")
+        writer.write(PLAIN_ANSWER)
+
+    side.model.answer = read
+    reader, writer = await side.connect()
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    async with asyncio.timeout(10):
+        for part in (b"first", b"other"):
+            writer.write(b"5\r\n" + part + b"\r\n")
+            assert await arrived.get() == part
+        writer.write(b"0\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_who_expects_100_continue_gets_it_when_the_body_is_wanted(side: Side) -> None:
+    reader, writer = await side.connect()
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"hello")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    assert side.model.bodies == [b"hello"]
+    assert side.model.field("expect") == []
+
+
+async def test_a_client_that_goes_takes_its_request_to_the_model_with_it(side: Side) -> None:
+    async def endless(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\ndata: first\n\n")
+        assert await _reader.read() == b""  # until the gateway closes
+
+    side.model.answer = endless
+    reader, writer = await side.connect()
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    async with asyncio.timeout(10):
+        await reader.readuntil(b"data: first\n\n")
+        writer.close()
+        await side.model.gone.wait()
+        while not side.plane.requests:  # noqa: ASYNC110  # the plane tells nobody
+            await asyncio.sleep(0.005)
+    assert side.plane.requests == {("chat", "v1", "499"): 1}
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\npart",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n4\r\npart\r\n",
+    ],
+)
+async def test_an_answer_that_was_cut_off_does_not_look_complete(side: Side, cut: bytes) -> None:
+    side.model.answer = cut
+    reader, writer = await side.connect()
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    assert b"part" in answer
+    assert not answer.endswith(b"0\r\n\r\n")
+
+
+# What the gateway answers itself.
+
+
+async def test_without_a_table_the_answer_is_503(side: Side) -> None:
+    side.plane.table = None
+    status, answer, body = await side.ask(X_Request_Id="r1")
+    assert (status, code(body), answer["retry-after"]) == (503, "no_table", "1")
+    assert answer["content-type"] == "application/problem+json"
+    assert json.loads(body)["request_id"] == answer["x-request-id"] == "r1"
+
+
+async def test_without_a_route_the_answer_is_404(side: Side) -> None:
+    side.use(side.spec(paths=("/only",)))
+    status, _, body = await side.ask("/other")
+    assert (status, code(body)) == (404, "no_route")
+    assert side.model.heads == []
+
+
+async def test_a_model_that_is_not_there_is_a_502(side: Side) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    side.use(side.spec(versions={"v1": VersionSpec(urls=(url,))}))
+    status, _, body = await side.ask()
+    assert (status, code(body)) == (502, "upstream_connect_failed")
+    assert b"127.0.0.1" not in body
+    assert side.plane.requests == {("chat", "v1", "502"): 1}
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: x\r\n\r\n",
+        b"connection: close",
+        b"HTTP/1.1 200 OK\r\nX-Byte: \xff\r\nConnection: close\r\n\r\n",
+    ],
+)
+async def test_a_model_that_talks_nonsense_is_a_502(side: Side, nonsense: bytes) -> None:
+    side.model.answer = nonsense
+    status, _, body = await side.ask()
+    assert (status, code(body)) == (502, "upstream_protocol_error")
+
+
+@pytest.mark.parametrize("limit", ["first_byte", "idle", "total"])
+async def test_a_model_that_does_not_answer_in_time_is_a_504(side: Side, limit: str) -> None:
+    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    side.model.answer = silent
+    side.use(side.spec(timeouts={limit: 0.05}))
+    status, _, body = await side.ask()
+    assert (status, code(body)) == (504, "upstream_timeout")
+    await asyncio.wait_for(side.model.gone.wait(), 10)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "field", "status", "name"),
+    [
+        (b"GET /a#b HTTP/1.1", b"X: 1", 400, "bad_path"),
+        (b"GET /../x HTTP/1.1", b"X: 1", 400, "bad_path"),
+        (b"GET http://a/x HTTP/1.1", b"X: 1", 400, "bad_path"),
+        (b"GET / HTTP/1.1", b"X-Byte: \xff", 400, "bad_header"),
+        (b"TRACE / HTTP/1.1", b"X: 1", 405, "bad_method"),
+        (b"GET / HTTP/1.1", b"Expect: miracles", 417, "bad_expectation"),
+        (b"GET / HTTP/1.1", b"Upgrade: websocket", 501, "no_upgrade"),
+    ],
+)
+async def test_what_cannot_be_carried_is_refused(
+    side: Side, request_line: bytes, field: bytes, status: int, name: str
+) -> None:
+    head = request_line + b"\r\nHost: a\r\n" + field + b"\r\nConnection: close, upgrade\r\n\r\n"
+    answered, _, body = await side.send(head)
+    assert (answered, code(body)) == (status, name)
+    assert side.model.heads == []
+
+
+async def test_a_failure_of_ours_is_a_500_without_a_traceback(
+    side: Side, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_args: object, **_kwargs: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr("gateway.proxy.interim.decide", broken)
+    status, _, body = await side.ask()
+    assert (status, code(body)) == (500, "internal_error")
+    assert b"secret" not in body and "ZeroDivisionError" in caplog.text
+
+
+# What is read from the body, and who is believed.
+
+
+async def test_the_model_field_chooses_the_route_and_the_body_is_passed_on(side: Side) -> None:
+    other = side.spec(name="other", models=("gpt-x",), stable="v2")
+    side.use(side.spec(), other)
+    body = b'{"model": "gpt-x", "x": 1}'
+    _, answer, _ = await side.ask(method="POST", body=body)
+    assert answer["x-graygate-version"] == "v2"
+    assert side.model.bodies == [body]
+    for strange in (b"[" * 100_000, b"no json", b'{"model": 7}', b"[1]", b""):
+        _, answer, _ = await side.ask(method="POST", body=strange)
+        assert answer["x-graygate-version"] == "v1"
+        assert side.model.bodies[-1] == strange
+
+
+async def test_a_rule_on_the_model_and_a_unit_in_the_body_are_found(side: Side) -> None:
+    rule = RuleSpec(when={"model": "gpt-x"}, version="v2")
+    side.use(side.spec(rules=(rule,)))
+    _, answer, _ = await side.ask(method="POST", body=b'{"model": "gpt-x"}')
+    assert answer["x-graygate-reason"] == "rule"
+    side.use(side.spec(unit=("body:user",)), v2=frozenset({b"alice"}))
+    _, answer, _ = await side.ask(method="POST", body=b'{"user": "alice"}')
+    assert answer["x-graygate-reason"] == "whitelist"
+
+
+async def test_a_body_is_read_up_to_a_mebibyte_and_only_where_it_is_needed(side: Side) -> None:
+    body = b" " * (1024 * 1024 + 1)
+    status, _, _ = await side.ask(method="POST", body=body)
+    assert status == 200
+    side.use(side.spec(unit=("body:user",)))
+    status, _, _ = await side.ask(method="POST", body=body[:-1])
+    assert status == 200
+    reader, writer = await side.connect()
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body))
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+    writer.close()
+
+
+async def test_a_chunked_body_over_the_limit_is_refused_as_well(side: Side) -> None:
+    side.use(side.spec(unit=("body:user",)))
+    reader, writer = await side.connect()
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    writer.write(b"100001\r\n" + b" " * 0x100001 + b"\r\n0\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+    writer.close()
+    assert side.model.heads == []
+
+
+class TestUntrusted:
+    """Callers that are not in a trusted network."""
+
+    @pytest.fixture
+    def routing(self) -> Routing:
+        return Routing(trusted_proxies=("192.0.2.0/24",))
+
+    async def test_are_not_believed_who_they_are(self, side: Side) -> None:
+        side.use(side.spec(), v2=frozenset({b"alice"}))
+        _, answer, _ = await side.ask(X_User_Id="alice")
+        assert answer["x-graygate-reason"] != "whitelist"
+
+    async def test_cannot_invent_earlier_hops(self, side: Side) -> None:
+        side.use(side.spec(unit=("ip",)), v2=frozenset({b"127.0.0.1"}))
+        _, answer, _ = await side.ask(
+            X_Forwarded_For="203.0.113.9", X_Forwarded_Proto="https", X_Forwarded_Host="evil"
+        )
+        assert answer["x-graygate-reason"] == "whitelist"
+        assert side.model.field("x-forwarded-for") == ["127.0.0.1"]
+        assert side.model.field("x-forwarded-proto") == ["http"]
+        assert side.model.field("x-forwarded-host") == ["front.example"]
+
+
+class TestTrustedChain:
+    """The client's address is the nearest hop that is no trusted proxy."""
+
+    @pytest.fixture
+    def routing(self) -> Routing:
+        return Routing(trusted_proxies=("127.0.0.0/8", "10.0.0.0/8"))
+
+    @pytest.mark.parametrize(
+        ("chain", "client"),
+        [
+            ("203.0.113.9", "203.0.113.9"),
+            ("198.51.100.1, 203.0.113.9, 10.0.0.2, 10.0.0.1", "203.0.113.9"),
+            ("10.0.0.3", "10.0.0.3"),
+            ("203.0.113.9, garbage, 10.0.0.1", "10.0.0.1"),
+            ("", "127.0.0.1"),
+            ("203.0.113.9," + "10.0.0.1," * 1000 + "10.0.0.2", "10.0.0.1"),
+            ("::ffff:203.0.113.9", "203.0.113.9"),
+        ],
+    )
+    async def test_finds_the_client(self, side: Side, chain: str, client: str) -> None:
+        side.use(side.spec(unit=("ip",)), v2=frozenset({client.encode()}))
+        _, answer, _ = await side.ask(X_Forwarded_For=chain)
+        assert answer["x-graygate-reason"] == "whitelist"
+
+
+# Draining.
+
+
+async def test_draining_announces_the_end_and_lets_running_requests_finish(side: Side) -> None:
+    may_end = asyncio.Event()
+
+    async def slow(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nda")
+        await may_end.wait()
+        writer.write(b"ta")
+
+    idle_reader, idle_writer = await side.connect()
+    idle_writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await idle_reader.readuntil(b"\r\n\r\nok")
+    side.model.answer = slow
+    reader, writer = await side.connect()
+    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\nda")
+    draining = asyncio.create_task(side.plane.drain(10))
+    side.model.answer = PLAIN_ANSWER
+    while "draining" not in repr(side.plane):  # noqa: ASYNC110  # the plane tells nobody
+        await asyncio.sleep(0)
+    idle_writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    async with asyncio.timeout(10):
+        answer = await idle_reader.read()
+        assert answer.endswith(b"ok") and b"Connection: close\r\n" in answer
+        with pytest.raises(ConnectionRefusedError):
+            await side.connect()
+        assert not draining.done()
+        may_end.set()
+        assert await reader.read() == b"ta"
+        await draining
+    idle_writer.close()
+    writer.close()
