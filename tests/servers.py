@@ -191,6 +191,7 @@ class Server:
             "host": HOST,
             "port": self.port,
             "password": self.password or None,
+            "protocol": 2,  # no HELLO: tests take that away
             "decode_responses": True,
             "socket_timeout": 10,
             "retry": Retry(NoBackoff(), 0),

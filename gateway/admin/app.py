@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.admin import explain, health, history, lists, prometheus, routes, state
 from gateway.admin.context import CONTEXT, AdminContext
@@ -43,7 +45,24 @@ class Admin:
                 web.post("/api/v1/repopulate", state.repopulate),
             ]
         )
-        self._runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=2)
+        self._app.on_response_prepare.append(_name_server)
+        self._runner = web.AppRunner(
+            self._app,
+            access_log=None,
+            logger=_server_log(),
+            shutdown_timeout=2,
+            # A body is refused while it is compressed: nothing here is ever inflated.
+            auto_decompress=False,
+        )
+
+    @property
+    def calls(self) -> list[tuple[str, str]]:
+        """Method and path of everything that is answered, `{name}` standing for a part."""
+        return [
+            (route.method, route.resource.canonical)
+            for route in self._app.router.routes()
+            if route.resource is not None
+        ]
 
     async def start(self, sock: socket.socket) -> None:
         await self._runner.setup()
@@ -51,3 +70,26 @@ class Admin:
 
     async def stop(self) -> None:
         await self._runner.cleanup()
+
+
+async def _name_server(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "graygate"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+
+
+class _WithoutTraceback(logging.Filter):
+    """Bytes that are no HTTP request are the sender's fault: one line, and no traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.exc_info = None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
+
+
+def _server_log() -> logging.Logger:
+    log = logging.Logger("graygate.admin.server")
+    log.parent = logging.getLogger("graygate.admin")
+    log.addFilter(_WithoutTraceback())
+    return log

@@ -5,44 +5,64 @@ from __future__ import annotations
 from typing import TypeVar
 
 import msgspec
-import orjson
 from aiohttp import web
 
 from gateway.admin.context import CONTEXT
 from gateway.admin.problem import BadBody, WrongMedia
 from gateway.errors import NotFoundError, UsageError
+from gateway.state.keys import NAME_RULE, is_name
 from gateway.state.snapshot import HeldRoute
 from gateway.state.write import Author
 
 Body = TypeVar("Body")
 
 
+MOST_NAMED = 20  # names in one sentence
+
+
+def route_name(request: web.Request) -> str:
+    """The route that the path names; only such names ever become part of a key."""
+    name = request.match_info["route"]
+    if not is_name(name):
+        raise NotFoundError(f"{name[:64]!a} is no route name: use {NAME_RULE}.")
+    return name
+
+
 def held_route(request: web.Request) -> HeldRoute:
     """The route that the path names, as it is in force."""
-    name = request.match_info["route"]
-    held = request.app[CONTEXT].store.snapshot.routes.get(name)
-    if held is None:
-        known = ", ".join(sorted(request.app[CONTEXT].store.snapshot.routes)) or "none"
-        raise NotFoundError(f"There is no route {name[:64]!a} in force; there are: {known}.")
-    return held
+    name = route_name(request)
+    routes = request.app[CONTEXT].store.snapshot.routes
+    if name not in routes:
+        known = sorted(routes)
+        there = f"there are: {', '.join(known[:MOST_NAMED])}" if known else "none is in force"
+        more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
+        raise NotFoundError(f"There is no route {name!a} in force; {there}{more}.")
+    return routes[name]
 
 
 async def body_as(request: web.Request, kind: type[Body]) -> Body:
     if request.content_type != "application/json":
         raise WrongMedia("Send the body as JSON with Content-Type: application/json.")
-    raw = await request.read()
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise WrongMedia("Send the body as it is, without Content-Encoding.")
+    try:
+        raw = await request.read()
+    except (ConnectionError, web.RequestPayloadError):
+        raise BadBody("The body ended early or is not framed as HTTP wants it.") from None
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise BadBody(f"The body cannot be used: {what}.") from None
+    except RecursionError:
+        raise BadBody("The body is nested too deeply.") from None
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BadBody(f"The body cannot be used: {str(error).rstrip('.')}.") from None
 
 
 def author(request: web.Request, why: str) -> Author:
     via = request.headers.get("X-Graygate-Client", "api")
-    by = request.headers.get("X-Graygate-By", "")[:128] or "admin"
+    # What is no UTF-8 in a header arrives as lone surrogates, which the store cannot be sent.
+    by = request.headers.get("X-Graygate-By", "").encode(errors="replace").decode()
     return Author(
-        by=by,
+        by=by[:128] or "admin",
         via="cli" if via == "cli" else "api",
         origin=request.remote or "",
         why=why[:1000],
@@ -68,8 +88,13 @@ def number(request: web.Request, name: str, default: int, most: int) -> int:
 
 
 def answer(content: object, revision: int | None = None) -> web.Response:
-    response = web.Response(body=orjson.dumps(content), content_type="application/json")
+    response = web.Response(body=_json(content), content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     if revision is not None:
         response.headers["ETag"] = f'"{revision}"'
     return response
+
+
+def _json(content: object) -> bytes:
+    # Not orjson: notes of a version may hold whole numbers of any length, which it refuses.
+    return msgspec.json.encode(content)

@@ -37,6 +37,7 @@ class AdminContext:
     workers: Callable[[], Sequence[WorkerState]]
     decisions: Callable[[], Counts]  # by (route, version, reason)
     requests: Callable[[], Counts]  # by (route, version, code)
+    is_draining: Callable[[], bool] = lambda: False
 
 
 CONTEXT = web.AppKey("context", AdminContext)

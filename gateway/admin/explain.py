@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 
 import msgspec
 from aiohttp import web
 
 from gateway.admin.calls import answer, body_as, held_route
 from gateway.admin.context import CONTEXT
+from gateway.admin.routes import refuse_wrong_rest
 from gateway.errors import RefusedError, UsageError
 from gateway.routing.explain import Explanation, explain, explain_unit, preview
 from gateway.routing.facts import RequestFacts, canonical_path
@@ -37,8 +39,11 @@ def _compiled(request: web.Request) -> Route:
 async def explain_unit_or_request(request: web.Request) -> web.Response:
     """`?unit=alice`, or a request described by method, host, path, query, ip and header.NAME."""
     route = _compiled(request)
-    if "unit" in request.query:
-        explanation = explain_unit(route, request.query["unit"].encode())
+    unit = request.query.get("unit")
+    if unit is not None:
+        if not unit:
+            raise UsageError("unit is empty, and an empty id is never a unit.")
+        explanation = explain_unit(route, _bytes(unit))
     else:
         explanation = explain(route, _facts(request), time.time())
     return answer(_describe(explanation))
@@ -57,6 +62,7 @@ async def preview_weights(request: web.Request) -> web.Response:
         raise UsageError(f"At most {MAX_SAMPLE} units can be looked at in one call.")
     route = _compiled(request)
     weights = {**route.spec.weights, **proposal.weights}
+    refuse_wrong_rest(route.stable, proposal.weights, weights)
     weights.pop(route.stable, None)
     unknown = sorted(set(weights) - set(route.spec.versions))
     if unknown:
@@ -71,24 +77,30 @@ async def preview_weights(request: web.Request) -> web.Response:
 
 def _facts(request: web.Request) -> RequestFacts:
     query = request.query
-    path = canonical_path(query.get("path", "/").encode())
+    path = canonical_path(_bytes(query.get("path", "/")))
     if path is None:
-        raise UsageError("path is not one that the gateway would route.")
-    headers = {
-        name.removeprefix("header.").lower().encode(): value.encode()
+        raise UsageError("path must begin with / and hold neither blanks nor '?' nor '#'.")
+    named = [
+        (_bytes(name.removeprefix("header.").lower()), _bytes(value))
         for name, value in query.items()
         if name.startswith("header.")
-    }
+    ]
+    # As in the proxy: of a header that came twice nobody can tell which one counts.
+    counts = Counter(name for name, _ in named)
     return RequestFacts(
         query.get("method", "GET").upper(),
-        query.get("host", "").lower().encode(),
+        _bytes(query.get("host", "").lower()),
         path,
-        query.get("query", "").encode(),
-        headers,
+        _bytes(query.get("query", "")),
+        {name: value for name, value in named if counts[name] == 1},
         query.get("ip", ""),
         True,
         query.get("model"),
     )
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="replace")
 
 
 def _describe(explanation: Explanation) -> dict[str, object]:

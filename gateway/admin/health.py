@@ -15,13 +15,14 @@ async def alive(request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """200 when a table is loaded and workers hold one; `?verbose` says what was looked at."""
+    """200 while a table is loaded and workers route by one; `?verbose` says what was looked at."""
     context = request.app[CONTEXT]
     store, status = context.store, context.store.status
     serving = [w for w in context.workers() if w.sequence is not None]
     checks = {
         "table_loaded": status.is_loaded,
         "workers_serving": bool(serving),
+        "not_draining": not context.is_draining(),
     }
     is_ready = all(checks.values())
     if "verbose" not in request.query:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from gateway.admin.calls import answer, number
+from gateway.admin.calls import answer, held_route, number, route_name
 from gateway.admin.context import CONTEXT
 from gateway.state.history import Entry, read_newest_entries
 
 
 async def index(request: web.Request) -> web.Response:
+    """A deleted route has a history too; one that never was is not found."""
     most = number(request, "most", 50, 1000)
-    store = request.app[CONTEXT].store
-    entries = await read_newest_entries(
-        await store.link(), store.keys, request.match_info["route"], most + 1
-    )
+    route, store = route_name(request), request.app[CONTEXT].store
+    entries = await read_newest_entries(await store.link(), store.keys, route, most + 1)
+    if not entries:
+        held_route(request)
     older = [*entries[1:], None]
     return answer([_describe(e, before) for e, before in zip(entries[:most], older, strict=False)])
 

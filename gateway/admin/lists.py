@@ -7,8 +7,17 @@ from typing import cast
 import msgspec
 from aiohttp import web
 
-from gateway.admin.calls import answer, author, body_as, expected_revision, held_route, number
+from gateway.admin.calls import (
+    answer,
+    author,
+    body_as,
+    expected_revision,
+    held_route,
+    number,
+    route_name,
+)
 from gateway.admin.context import CONTEXT
+from gateway.errors import NotFoundError, StoreError
 from gateway.routing.lists import blacklist_name, whitelist_name
 from gateway.state.history import Delta
 from gateway.state.write import Change, list_key
@@ -23,35 +32,48 @@ class Ids(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def _name(request: web.Request) -> str:
-    route, version = request.match_info["route"], request.match_info.get("version")
-    return whitelist_name(route, version) if version else blacklist_name(route)
+    route, version = route_name(request), request.match_info.get("version")
+    return blacklist_name(route) if version is None else whitelist_name(route, version)
 
 
 async def show(request: web.Request) -> web.Response:
-    """Up to `most` ids as the store holds them now, and how many there are."""
+    """Up to `most` ids as the store holds them now, and how many there are.
+
+    `?unit=alice` asks instead whether that one is on the list as it is in force.
+    """
     held = held_route(request)
+    version = request.match_info.get("version")
+    if version is not None and version not in held.spec.versions:
+        known = ", ".join(held.spec.versions)
+        raise NotFoundError(f"{version[:64]!a} is no version of this route; there are: {known}.")
     most = number(request, "most", 1000, 100_000)
-    context, name = request.app[CONTEXT], _name(request)
-    members = context.store.snapshot.lists.get(name)
-    if "unit" in request.query:
-        unit = request.query["unit"].encode()
-        listed = members is not None and unit in members.container
-        return answer({"unit": request.query["unit"], "listed": listed})
-    link = await context.store.link()
-    reply = await link.call("SRANDMEMBER", list_key(context.store.keys, name), most)
-    ids = sorted(unit.decode(errors="replace") for unit in cast("list[bytes]", reply))
-    return answer({"count": len(members) if members else 0, "ids": ids}, held.revision)
+    store, name = request.app[CONTEXT].store, _name(request)
+    unit = request.query.get("unit")
+    if unit is not None:
+        members = store.snapshot.lists.get(name)
+        listed = members is not None and unit.encode(errors="replace") in members.container
+        return answer({"unit": unit, "listed": listed})
+    key = list_key(store.keys, name)
+    link = await store.link()
+    count, ids = await link.pipeline([("SCARD", key), ("SRANDMEMBER", key, most)])
+    for reply in (count, ids):
+        if isinstance(reply, StoreError):
+            raise reply
+    texts = sorted(unit.decode(errors="replace") for unit in cast("list[bytes]", ids))
+    return answer({"count": count, "ids": texts}, held.revision)
 
 
 async def change(request: web.Request) -> web.Response:
+    """Add and remove ids in one step; an id that is in both is added."""
     wanted = await body_as(request, Ids)
-    delta = Delta(
-        frozenset(unit.encode() for unit in wanted.add),
-        frozenset(unit.encode() for unit in wanted.remove if unit not in set(wanted.add)),
-    )
+    added = frozenset(unit.encode() for unit in wanted.add)
+    removed = frozenset(unit.encode() for unit in wanted.remove) - added
     written = await request.app[CONTEXT].store.writer.change(
-        request.match_info["route"],
-        Change(lists={_name(request): delta}, expected_revision=expected_revision(request)),
+        route_name(request),
+        Change(
+            lists={_name(request): Delta(added, removed)},
+            expected_revision=expected_revision(request),
+        ),
         author(request, wanted.why),
     )
     return answer({"revision": written.revision, "changed": written.changed}, written.revision)

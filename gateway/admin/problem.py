@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 
-import orjson
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.errors import GraygateError, UsageError
+from gateway.errors import GraygateError, Retry, UsageError
 
 log = logging.getLogger("graygate.admin")
 
@@ -27,7 +27,7 @@ def problem(status: int, code: str, detail: str) -> web.Response:
         "detail": detail,
     }
     return web.Response(
-        status=status, body=orjson.dumps(body), content_type="application/problem+json"
+        status=status, body=msgspec.json.encode(body), content_type="application/problem+json"
     )
 
 
@@ -38,18 +38,29 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
         return await handler(request)
     except GraygateError as error:
         response = problem(error.status, error.code, str(error))
-        if error.status == 503:
+        if error.retry is Retry.LATER:
             response.headers["Retry-After"] = "1"
         return response
     except web.HTTPException as error:
         code = (error.reason or "error").lower().replace(" ", "_")
-        response = problem(error.status, code, error.text or error.reason)
+        response = problem(error.status, code, _sentence(error))
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
     except Exception:
         log.exception("An admin request failed: %s %s", request.method, request.path)
         return problem(500, "internal_error", "The gateway failed; its log says more.")
+
+
+def _sentence(error: web.HTTPException) -> str:
+    """What aiohttp refuses by itself, told as we tell things."""
+    if error.status == 404:
+        return "There is nothing at this path; the API begins at /api/v1."
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return f"This path takes {', '.join(sorted(error.allowed_methods))} only."
+    if error.status == 413:
+        return "The body is too large; send it in portions."
+    return error.text or error.reason
 
 
 class BadBody(UsageError):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
-from gateway.admin.calls import answer, author, body_as, expected_revision, held_route
+from gateway.admin.calls import answer, author, body_as, expected_revision, held_route, route_name
 from gateway.admin.context import CONTEXT
-from gateway.errors import NotFoundError
+from gateway.errors import NotFoundError, RefusedError
 from gateway.state.raw import RouteState
 from gateway.state.snapshot import HeldRoute, Snapshot
 from gateway.state.write import Change, Written
@@ -31,7 +34,7 @@ class Weights(msgspec.Struct, forbid_unknown_fields=True):
 class Revert(msgspec.Struct, forbid_unknown_fields=True):
     """The revision to go back to."""
 
-    revision: int
+    revision: Annotated[int, Meta(ge=1, le=2**53)]
     why: str = ""
 
 
@@ -77,11 +80,10 @@ async def show(request: web.Request) -> web.Response:
 
 async def set_weights(request: web.Request) -> web.Response:
     wanted = await body_as(request, Weights)
-    new = {name: _percent(weight) for name, weight in wanted.weights.items()}
 
     def edit(state: RouteState) -> RouteState:
         _must_exist(state, request)
-        return msgspec.structs.replace(state, weights={**state.weights, **new})
+        return msgspec.structs.replace(state, weights=_merged(state, wanted.weights))
 
     return await _change(request, Change(edit), wanted.why)
 
@@ -89,7 +91,7 @@ async def set_weights(request: web.Request) -> web.Response:
 async def revert(request: web.Request) -> web.Response:
     wanted = await body_as(request, Revert)
     written = await request.app[CONTEXT].store.writer.revert(
-        request.match_info["route"],
+        route_name(request),
         wanted.revision,
         author(request, wanted.why or f"back to revision {wanted.revision}"),
         expected_revision(request),
@@ -100,7 +102,7 @@ async def revert(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     why = request.query.get("why", "")
     written = await request.app[CONTEXT].store.writer.delete(
-        request.match_info["route"], author(request, why), expected_revision(request)
+        route_name(request), author(request, why), expected_revision(request)
     )
     return _written(written)
 
@@ -108,7 +110,7 @@ async def delete(request: web.Request) -> web.Response:
 async def _change(request: web.Request, change: Change, why: str) -> web.Response:
     change = replace(change, expected_revision=expected_revision(request))
     written = await request.app[CONTEXT].store.writer.change(
-        request.match_info["route"], change, author(request, why)
+        route_name(request), change, author(request, why)
     )
     return _written(written)
 
@@ -119,8 +121,37 @@ def _written(written: Written) -> web.Response:
 
 def _must_exist(state: RouteState, request: web.Request) -> None:
     if state.is_empty:
-        name = ascii(request.match_info["route"][:64])
-        raise NotFoundError(f"There is no route {name} in the store.")
+        raise NotFoundError(f"There is no route {route_name(request)} in the store.")
+
+
+def refuse_wrong_rest(
+    stable: str, named: Mapping[str, float], weights: Mapping[str, float]
+) -> None:
+    """Stable takes the rest, so whoever names it must mean just that."""
+    rest = 100 - sum(weight for name, weight in weights.items() if name != stable)
+    if stable in named and rest >= 0 and abs(named[stable] - rest) > 1e-6:
+        raise RefusedError(
+            f"{stable} is stable and takes the rest, which is {rest:g}, not {named[stable]:g}; "
+            "leave it out and name candidates only."
+        )
+
+
+def _merged(state: RouteState, new: Mapping[str, float]) -> dict[str, str]:
+    """The weights to write. Stable's own entry goes: it would be wrong after the next change."""
+    stable = state.route.get("stable", "").strip(" \t\r\n")
+    merged = {**state.weights, **{name: _percent(weight) for name, weight in new.items()}}
+    numbers = {
+        name: number for name, text in merged.items() if (number := _number(text)) is not None
+    }
+    refuse_wrong_rest(stable, new, numbers)
+    return {name: text for name, text in merged.items() if name != stable}
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _percent(weight: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ import msgspec
 
 from gateway.cli.exits import ExitCode
 from gateway.cli.redis_text import printed, raw, split_line
-from gateway.cli.settings_flags import SettingsSource, settings_flags
+from gateway.config.catalog import catalog
 from gateway.config.flags import Flag
+from gateway.config.load import load
 from gateway.config.settings import Redis
 from gateway.errors import StoreError, StoreUnavailable, UsageError
 from gateway.process.runfile import read_run_file
@@ -38,14 +40,19 @@ FAREWELLS = frozenset(("QUIT", "EXIT"))
 
 
 @click.command("redis", context_settings={"allow_interspersed_args": False})
-@settings_flags
-@click.option("--url", metavar="URL", help="the store to speak to, as in --redis")
+# Not all the flags of the settings: --port would be taken for the store's.
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="settings file; else $GRAYGATE_CONFIG, else config/gateway.toml",
+)
+@click.option("--url", "--redis", "url", metavar="URL", help=catalog()["redis.url"].help)
 @click.option(
     "--raw/--no-raw", "is_raw", default=None, help="values alone; default when not on a terminal"
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def redis(
-    source: SettingsSource, url: str | None, is_raw: bool | None, command: tuple[str, ...]
+    config: Path | None, url: str | None, is_raw: bool | None, command: tuple[str, ...]
 ) -> ExitCode:
     """Send commands to the store and print its replies, as redis-cli does.
 
@@ -56,7 +63,7 @@ def redis(
     Without a command it reads them from standard input, one on a line. The store is the one of
     the settings; where `graygate up` runs in this folder and no store is named, it is that one's.
     """
-    settings = _store_settings(source, url)
+    settings = _store_settings(config, url)
     out = _Output(is_raw if is_raw is not None else not sys.stdout.isatty())
     with _Session(settings, out) as session:
         if command:
@@ -68,13 +75,10 @@ def redis(
         return session.run(lines, keeps_going=not command and sys.stdin.isatty())
 
 
-def _store_settings(source: SettingsSource, url: str | None) -> Redis:
+def _store_settings(config: Path | None, url: str | None) -> Redis:
     """The settings of the store: named ones first, else those of a gateway that is up here."""
-    if url is not None:
-        if "redis.url" in source.flags:
-            raise click.UsageError("the store is given twice: --url and --redis")
-        source = SettingsSource(source.path, {**source.flags, "redis.url": Flag("--url", url)})
-    loaded = source.load()
+    flags = {} if url is None else {"redis.url": Flag("--url", url)}
+    loaded = load(config, os.environ, flags)
     settings = loaded.settings.redis
     if loaded.origins["redis.url"] == "default":
         running = read_run_file(RUN_FILE)

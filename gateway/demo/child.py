@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 TETHER = Path(__file__).with_name("tether.py")
@@ -45,7 +45,6 @@ class Child:
         argv: Sequence[str],
         *,
         directory: Path | None = None,
-        environment: Mapping[str, str] | None = None,
         descriptors: Sequence[int] = (),
     ) -> None:
         """Starts the program; call it from the main thread and not while one is running."""
@@ -61,7 +60,6 @@ class Child:
                 stdout=log,
                 stderr=log,
                 cwd=directory,
-                env={**os.environ, **(environment or {})},
                 pass_fds=descriptors,
                 start_new_session=True,
             )

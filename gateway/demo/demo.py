@@ -11,7 +11,6 @@ from pathlib import Path
 
 from gateway.demo.child import Child, python_module
 from gateway.demo.seed import CANDIDATE, STABLE
-from gateway.demo.traffic import MAX_RATE
 from gateway.errors import UsageError
 
 FIRST_PORTS = {STABLE: 9101, CANDIDATE: 9102}
@@ -19,6 +18,7 @@ LATENCIES_MS = {STABLE: 60.0, CANDIDATE: 45.0}  # the new version is a little fa
 HOST = "127.0.0.1"
 BACKLOG = 128
 STOP_SECONDS = 2.0
+REQUESTS_PER_SECOND = 5.0
 
 
 class Demo:
@@ -44,7 +44,6 @@ class Demo:
     def start_backends(self) -> dict[str, str]:
         """Starts one backend per version and returns their base URLs, which answer at once."""
         with self._all_or_nothing():
-            self.directory.mkdir(parents=True, exist_ok=True)
             for version, port in self._ports.items():
                 # Listening before the child is up: whoever connects early only waits a moment.
                 with _listen(port) as listener:
@@ -53,7 +52,7 @@ class Demo:
                     self.urls[version] = f"http://{HOST}:{listener.getsockname()[1]}"
         return self.urls
 
-    def start_traffic(self, url: str, rate: float = MAX_RATE) -> None:
+    def start_traffic(self, url: str, rate: float = REQUESTS_PER_SECOND) -> None:
         """Starts users who send requests to the gateway at `url`, which must be on loopback."""
         with self._all_or_nothing():
             self._start(
@@ -93,6 +92,7 @@ class Demo:
         self._start(version, command, descriptor)
 
     def _start(self, name: str, command: list[str], *descriptors: int) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
         child = Child(name, self.directory / f"{name}.log")
         self._children.append(child)
         child.start(command, descriptors=descriptors)

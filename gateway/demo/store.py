@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import signal
 import socket
 import time
@@ -28,6 +29,7 @@ READY_SECONDS = 15.0  # without any sign of life; while data is being loaded the
 STOP_SECONDS = 5.0
 ORPHAN_SECONDS = 2.0  # for the kernel to end it by itself
 POLL_SECONDS = 0.01
+MIN_FREE_BYTES = 64 * 1024
 
 # What the server puts before each line of its log: pid, role, time, level.
 LOG_PREFIX = re.compile(r"^\d+:[A-Z] .*? [.*#-] ")
@@ -127,8 +129,6 @@ class EmbeddedStore:
             self._child.start(
                 tethered(str(binary), *self._arguments(port)),
                 directory=self._folder.path,
-                # A locale that is set but not installed, common over ssh, would end the server.
-                environment={"LC_ALL": "C"},
                 descriptors=[self._folder.data_lock],
             )
             if self._is_ready(port):
@@ -165,6 +165,12 @@ class EmbeddedStore:
         raise StoreError(self._failure(f"no answer on port {port} for {READY_SECONDS:.0f} seconds"))
 
     def _failure(self, reason: str) -> str:
+        if "No space left" in reason or shutil.disk_usage(self._folder.path).free < MIN_FREE_BYTES:
+            # The server itself may have had no room to say so.
+            return (
+                f"the embedded store did not start: the disk of {self._folder.path} is full; "
+                "make room there, then start again"
+            )
         return (
             f"the embedded store did not start: {reason.rstrip('.')}. Its log is {self.log}; to "
             f"begin with an empty store, move {self._folder.path} away"

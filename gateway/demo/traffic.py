@@ -41,24 +41,32 @@ class Traffic:
         if not is_loopback(url):
             raise UsageError(f"demo traffic goes to loopback only, not to {url}")
         if not 0 < rate <= MAX_RATE:
-            raise UsageError(f"demo traffic makes at most {MAX_RATE:.0f} requests a second")
+            raise UsageError(f"demo traffic makes at most {MAX_RATE:g} requests a second")
         self._url = url.rstrip("/") + "/v1/chat/completions"
         self._pause_seconds = 1 / rate
         self._random = Random(seed)
+        self._in_flight: set[asyncio.Task[None]] = set()
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._in_flight)
 
     async def run(self) -> None:
         """One request each pause; a slow gateway gets fewer, never a burst to catch up."""
-        running: set[asyncio.Task[None]] = set()
         async with (
             aiohttp.ClientSession(timeout=TIMEOUT) as session,
             asyncio.TaskGroup() as requests,
         ):
             while True:
-                if len(running) < MAX_IN_FLIGHT:
-                    task = requests.create_task(self._send(session, self._next_request()))
-                    running.add(task)
-                    task.add_done_callback(running.discard)
+                self.start_one(session, requests)
                 await asyncio.sleep(self._pause_seconds)
+
+    def start_one(self, session: aiohttp.ClientSession, requests: asyncio.TaskGroup) -> None:
+        """Sends a request unless too many are still unanswered."""
+        if self.in_flight < MAX_IN_FLIGHT:
+            task = requests.create_task(self._send(session, self._next_request()))
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
 
     def _next_request(self) -> tuple[str, dict[str, object]]:
         user = f"user-{self._random.randint(1, USERS)}"

@@ -7,12 +7,14 @@ import signal
 
 from gateway.demo.tether import parent_gone
 
+ENDINGS = (signal.SIGTERM, signal.SIGINT)
+
 
 async def until_told_to_end(parent_pid: int | None) -> None:
     """Returns on SIGTERM or SIGINT, or when the parent (None = any) has ended."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDINGS:
         loop.add_signal_handler(number, told.set)
     waits = [loop.create_task(_set(told))]
     if parent_pid is not None:
@@ -20,6 +22,8 @@ async def until_told_to_end(parent_pid: int | None) -> None:
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        for number in ENDINGS:
+            loop.remove_signal_handler(number)
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)

@@ -49,7 +49,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
 
     worker: int
     pid: int
-    born: int  # nanoseconds; tells a worker from the one before it in the same place
+    born: int  # by the machine's monotonic clock; tells a worker from the one it replaced
     protocol: int = PROTOCOL
 
 

@@ -20,10 +20,13 @@ from typing import Protocol
 
 import uvloop
 
+from gateway.admin.app import Admin
+from gateway.admin.context import AdminContext
 from gateway.errors import GraygateError
 from gateway.process import log
 from gateway.process.feed import Feed
 from gateway.process.handover import DRAINING, READY, ControlBoot, Lifeline, receive_boot
+from gateway.process.identity import identity_of
 from gateway.state.snapshot import Snapshot
 from gateway.state.store import Store
 
@@ -41,7 +44,7 @@ class SnapshotSource(Protocol):
 class AdminServer(Protocol):
     """What answers on the admin port."""
 
-    async def start(self, listening: socket.socket) -> None: ...
+    async def start(self, sock: socket.socket) -> None: ...
 
     async def stop(self) -> None: ...
 
@@ -58,7 +61,7 @@ class Parts:
     """What differs between the product and its tests."""
 
     store: SnapshotSource
-    admin: AdminServer | None = None
+    admin: AdminServer
 
 
 Build = Callable[[ControlBoot, Feed, Health], Parts]
@@ -92,12 +95,10 @@ class Control:
                 tasks.create_task(self._feed.run()),
                 tasks.create_task(self._watch()),
             ]
-            if admin is not None:
-                await admin.start(socket.socket(fileno=self._boot.admin_fd))
+            await admin.start(socket.socket(fileno=self._boot.admin_fd))
             self._lifeline.say(READY)
             await self._must_end.wait()
-            if admin is not None:
-                await admin.stop()
+            await admin.stop()
             for task in running:
                 task.cancel()
         if self._lifeline.supervisor_gone.is_set():
@@ -133,12 +134,22 @@ async def _run(boot: ControlBoot, end: socket.socket, build: Build) -> None:
     await Control(boot, Lifeline(end), build).run()
 
 
-def build_parts(boot: ControlBoot, _feed: Feed, _health: Health) -> Parts:
+def build_parts(boot: ControlBoot, feed: Feed, _health: Health) -> Parts:
     """The product's own parts."""
     settings = boot.settings
     folder = settings.process.state_dir
     own_id = f"{socket.gethostname()}-{os.getpid()}"
-    return Parts(Store(settings.redis, Path(folder) if folder else None, own_id))
+    store = Store(settings.redis, Path(folder) if folder else None, own_id)
+    context = AdminContext(
+        settings=settings,
+        store=store,
+        identity=identity_of(settings.routing),
+        own_id=own_id,
+        workers=lambda: feed.workers,
+        decisions=feed.ledger.decisions,
+        requests=feed.ledger.requests,
+    )
+    return Parts(store, Admin(context))
 
 
 if __name__ == "__main__":

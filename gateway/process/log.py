@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 import time
@@ -31,7 +32,7 @@ def configure(settings: Log, role: str, stream: IO[str] | None = None) -> None:
     """Sends all logging of this process to `stream`; the last call counts."""
     out = sys.stderr if stream is None else stream
     as_text = settings.format == "text" or (settings.format == "auto" and out.isatty())
-    handler = logging.StreamHandler(out)
+    handler = _Writer(out)
     handler.setFormatter(TextLines(role) if as_text else JsonLines(role))
     handler.addFilter(RepeatFilter(time.monotonic))
     root = logging.getLogger()
@@ -41,6 +42,18 @@ def configure(settings: Log, role: str, stream: IO[str] | None = None) -> None:
     root.setLevel(settings.level.upper())
     # asyncio tells at this level which selector it uses, and nothing that concerns an operator.
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+class _Writer(logging.StreamHandler[IO[str]]):
+    """Writes to a stream until nobody reads it any more: a closed terminal, a broken pipe."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+            return
+        # What is still in the buffer must go somewhere, or Python's own end would fail over it.
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), self.stream.fileno())
 
 
 def printable(text: str) -> str:

@@ -5,12 +5,14 @@ waits for signals and for the words of its children, and looks at everything aft
 
     SIGTERM, SIGINT   control says "not ready"; workers finish what they do; control ends; exit 0
     the same again    everything ends at once
-    SIGHUP            settings are read again; control, then one worker after the other is replaced
+    SIGHUP            settings are read again; control, then one worker after the other is replaced;
+                      when it comes because the terminal was closed, it is as SIGTERM
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import selectors
 import shutil
 import signal
@@ -35,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 # A worker keeps its own time; the supervisor steps in only when that did not work.
 _DRAIN_GRACE_SECONDS = 2.0
+_STDERR = 2
 _END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -100,6 +103,7 @@ class Supervisor:
         self._is_asked_again = False  # SIGHUP while a replacement is under way
         self._phase = Phase.RUNNING
         self._exit_code = 0
+        self._had_terminal = os.isatty(_STDERR)
 
     def __repr__(self) -> str:
         filled = sum(slot.child is not None for slot in self._slots)
@@ -152,7 +156,11 @@ class Supervisor:
                 self._phase = Phase.ENDED
                 self._exit_code = 128 + number
         elif number is signal.SIGHUP and self._phase is Phase.RUNNING:
-            self._begin_replacement()
+            if self._had_terminal and not os.isatty(_STDERR):
+                _log.info("The terminal was closed.")
+                self._begin_end(now)
+            else:
+                self._begin_replacement()
 
     def _wait(self, signals: SignalWatch) -> None:
         children = list(self._children())
@@ -256,7 +264,6 @@ def fixed_changes(held: Settings, wanted: Settings) -> list[str]:
     pairs = {
         "listen.host": (held.listen.host, wanted.listen.host),
         "listen.port": (held.listen.port, wanted.listen.port),
-        "listen.backlog": (held.listen.backlog, wanted.listen.backlog),
         "process.workers": (held.process.workers, wanted.process.workers),
         "admin.host": (held.admin.host, wanted.admin.host),
         "admin.port": (held.admin.port, wanted.admin.port),

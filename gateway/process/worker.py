@@ -42,7 +42,7 @@ class Worker:
         self._plane = InterimPlane(boot.settings)
         self._has_table = asyncio.Event()
         self._must_end = asyncio.Event()
-        hello = Hello(worker=boot.index, pid=os.getpid(), born=time.time_ns())
+        hello = Hello(worker=boot.index, pid=os.getpid(), born=time.monotonic_ns())
         self._link = Link(boot.channel_path, hello, self._take, self._count)
 
     def __repr__(self) -> str:

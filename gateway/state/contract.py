@@ -113,6 +113,10 @@ class _Judge:
                 self.refuse("bad_value", f"{label!r} is not valid UTF-8 text")
         return texts
 
+    def _may_know(self, name: str, versions: Mapping[str, VersionSpec]) -> bool:
+        """Whether this may be a version: all may while the versions themselves cannot be read."""
+        return name in versions or isinstance(self.raw.versions, Unreadable)
+
     # The parts
 
     def _versions(self) -> dict[str, VersionSpec]:
@@ -162,7 +166,7 @@ class _Judge:
                     f"field stable is missing; write: HSET {self.key} stable "
                     f"{next(iter(versions), 'VERSION')}",
                 )
-        elif stable not in versions and not isinstance(self.raw.versions, Unreadable):
+        elif not self._may_know(stable, versions):
             self.refuse(
                 "unknown_version",
                 f"stable is {_short(stable)}, which is not a valid entry of "
@@ -190,7 +194,7 @@ class _Judge:
         weights: dict[str, float] = {}
         for name in sorted(texts, key=natural_key):
             text = texts[name]
-            if name not in versions:
+            if not self._may_know(name, versions):
                 self.refuse(
                     "unknown_version",
                     f"{_short(name)} is no version of this route.{suggest(name, versions)}",
@@ -244,7 +248,7 @@ class _Judge:
             return None
         named = [rule.version] if rule.version is not None else list(rule.weights or {})
         for name in named:
-            if name not in versions:
+            if not self._may_know(name, versions):
                 self.refuse(
                     "unknown_version",
                     f"{where} names {_short(name)}, which is no version of this route."
@@ -260,7 +264,7 @@ class _Judge:
             weights.pop(stable, None)
         spec = RuleSpec(when=rule.when, version=rule.version, weights=weights, name=rule.name)
         try:
-            compile_rule(spec, versions, stable=stable)
+            compile_rule(spec, {*versions, *named}, stable=stable)
         except ValueError as error:
             self.refuse("bad_rule", f"{where}: {error}")
             return None

@@ -61,6 +61,11 @@ class ListReader:
         self._slices: dict[str, tuple[bytes, ...]] = {}
         self._seen_revisions = {n: h.revision for n, h in keeper.current.routes.items()}
         self._to_scan: dict[str, None] = {}
+        self._scanning = ""
+        # Told by the history, but not yet part of the list that is held; and the part of it that
+        # was told since the scan under way began, which the scan may have missed.
+        self._told: dict[str, Delta] = {}
+        self._told_while_scanning = Delta()
         self._scan_wanted = asyncio.Event()
         self.pending: dict[str, Delta] = {}
 
@@ -72,13 +77,13 @@ class ListReader:
         stale = [name for name in stale if not self._keeper.is_frozen_list(name)]
         small: list[str] = []
         for name, card in (await self._read_cards(link, stale)).items():
-            delta = explained.get(name, Delta())
+            self._note_told(name, explained.get(name, Delta()))
             if card <= SMALL_IDS:
                 small.append(name)
             elif card > MAX_IDS:
                 text = f"the list has {card} ids, more than {MAX_IDS}; its last good members stay"
                 self._problem(name, "too_large", text)
-            elif not self._overlay(name, card, delta):
+            elif not self._overlay(name, card):
                 self._scan_soon(name)
         await self._read_small(link, small, explained)
 
@@ -94,8 +99,10 @@ class ListReader:
         return list(self._keeper.wanted_lists())
 
     def missing(self) -> list[str]:
-        """Lists that are needed and not known yet."""
-        return [n for n in self._keeper.wanted_lists() if self._keeper.members(n) is None]
+        """Lists that are needed, not known yet, and not about to be."""
+        coming = {*self._to_scan, self._scanning}
+        wanted = self._keeper.wanted_lists()
+        return [n for n in wanted if self._keeper.members(n) is None and n not in coming]
 
     def small_lists(self, most: int) -> list[str]:
         return [n for n in self._keeper.wanted_lists() if self._cards.get(n, 0) <= most]
@@ -183,11 +190,19 @@ class ListReader:
             return
         if held is not None and isinstance(held.base, frozenset):
             self._account(name, held.base, members, told)
+        elif held is None and self._is_new_in(name):
+            self._account(name, frozenset(), members, told)
         elif held is not None:  # it was large before
             added = frozenset(unit for unit in members if unit not in held.base)
             self._set_pending(name, Delta(added - told.added, is_unknown=not told))
         self._slices.pop(name, None)
+        self._told.pop(name, None)
         self._keeper.take_list(MemberList(name, members, next(self._generations)))
+
+    def _is_new_in(self, name: str) -> bool:
+        """Whether the list came with a version that its route got while we were watching."""
+        _, route, *_ = name.split("/")
+        return name.startswith("route/") and route in self._keeper.current.routes
 
     def _account(
         self, name: str, before: frozenset[bytes], after: frozenset[bytes], told: Delta
@@ -200,26 +215,23 @@ class ListReader:
 
     # Large lists
 
-    def _overlay(self, name: str, card: int, told: Delta) -> bool:
-        """Bring a large list up to date by what the history tells; False when that is not all."""
-        held = self._keeper.members(name)
+    def _note_told(self, name: str, delta: Delta) -> None:
+        if delta:
+            self._told[name] = combine([self._told.get(name, Delta()), delta])
+            if name == self._scanning:
+                self._told_while_scanning = combine([self._told_while_scanning, delta])
+
+    def _overlay(self, name: str, card: int) -> bool:
+        """Bring a large list up to date by what the history told; False when that is not all."""
+        held, told = self._keeper.members(name), self._told.get(name)
         if held is None or not isinstance(held.base, PackedTable) or not told:
             return False
-        added, removed = set(held.added), set(held.removed)
-        for unit in told.added:
-            if unit in removed:
-                removed.discard(unit)
-            elif unit not in held.base:
-                added.add(unit)
-        for unit in told.removed:
-            if unit in added:
-                added.discard(unit)
-            elif unit in held.base:
-                removed.add(unit)
-        if len(held.base) + len(added) - len(removed) != card:
+        updated = _overlaid(held, told)
+        if len(updated) != card:
             return False
-        self._keeper.take_list(replace(held, added=frozenset(added), removed=frozenset(removed)))
-        if len(added) + len(removed) > MAX_OVERLAY_IDS:
+        del self._told[name]
+        self._keeper.take_list(updated)
+        if len(updated.added) + len(updated.removed) > MAX_OVERLAY_IDS:
             self._scan_soon(name)
         return True
 
@@ -229,17 +241,21 @@ class ListReader:
 
     async def _scan(self, name: str) -> None:
         link = await self._work_link()
-        key = list_key(self._keys, name)
-        scanned = await scan(link, key, self._cards.get(name, 0))
+        self._scanning, self._told_while_scanning = name, Delta()
+        try:
+            scanned = await scan(link, list_key(self._keys, name), self._cards.get(name, 0))
+        finally:
+            self._scanning = ""
         if name not in self._keeper.wanted_lists() or self._keeper.is_frozen_list(name):
             return
-        before = self._keeper.members(name)
-        slices_before = self._slices.get(name)
+        before, slices_before = self._keeper.members(name), self._slices.get(name)
+        told = self._told.pop(name, Delta())
         self._slices[name] = scanned.slices
-        self._keeper.take_list(MemberList(name, scanned.table, next(self._generations)))
+        packed = MemberList(name, scanned.table, next(self._generations))
+        self._keeper.take_list(_overlaid(packed, self._told_while_scanning))
         self._publish()
-        if before is not None and _digest(before) != scanned.table.digest:
-            delta = await _difference(before, slices_before, scanned)
+        if before is not None and _digest(_overlaid(before, told)) != scanned.table.digest:
+            delta = (await _difference(before, slices_before, scanned)).without(told)
             self._set_pending(name, combine([self.pending.get(name, Delta()), delta]))
             self._publish()
 
@@ -267,8 +283,8 @@ async def scan(link: Link, key: str, expected: int) -> Scanned:
                 break
     finally:
         coming.cancel()
-    while not builder.settle():
-        await asyncio.sleep(0)  # work in slices, nobody to be told by
+    while not builder.settle():  # noqa: ASYNC110  # work in slices, nobody to be told by
+        await asyncio.sleep(0)
     return Scanned(builder.finish(), tuple(slices))
 
 
@@ -296,6 +312,22 @@ async def _strangers(
             if unit not in table:
                 yield unit
         await asyncio.sleep(0)
+
+
+def _overlaid(held: MemberList, delta: Delta) -> MemberList:
+    """The list with a delta on top of it."""
+    if not delta:
+        return held
+    added, removed = set(held.added), set(held.removed)
+    for unit in delta.added:
+        removed.discard(unit)
+        if unit not in held.base:
+            added.add(unit)
+    for unit in delta.removed:
+        added.discard(unit)
+        if unit in held.base:
+            removed.add(unit)
+    return replace(held, added=frozenset(added), removed=frozenset(removed))
 
 
 def _digest(members: MemberList) -> int:

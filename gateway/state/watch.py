@@ -79,7 +79,7 @@ class Watch:
             except StoreError as error:
                 self._status.failures += 1
                 self._lose(str(error))
-            if time.monotonic() - started > 10 * MOST_PAUSE_SECONDS:
+            if time.monotonic() - started > MOST_PAUSE_SECONDS:
                 pause = LEAST_PAUSE_SECONDS
             # Jitter keeps a herd of gateways from knocking at a reborn store in step.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
@@ -95,7 +95,8 @@ class Watch:
     def _lose(self, error: str) -> None:
         if self._status.is_connected or error != self._status.error:
             log.warning(
-                "No store, the last good table stays in force: %s",
+                "No store%s: %s",
+                ", the last good table stays in force" if self._status.is_loaded else "",
                 error,
                 extra={"event": "store_away"},
             )

@@ -99,6 +99,8 @@ class Writer:
         self, route: str, revision: int, author: Author, expected_revision: int | None = None
     ) -> Written:
         """Bring small keys and lists back to how they stood at `revision`; a new revision."""
+        if revision < 1:
+            raise NotFoundError(f"{route} has no revision {revision}: its history begins at 1")
         link = await self._link()
         entries = await read_entries(link, self.keys, route, after=revision - 1)
         goal = way_back(route, revision, entries)
@@ -179,7 +181,7 @@ class Writer:
             keys.leader,
             *(list_key(keys, name) for name in lists),
         ]
-        head = {
+        head: dict[str, str | bytes] = {
             "op": op,
             "by": author.by,
             "via": author.via,

@@ -179,10 +179,10 @@ class TestWhichStore:
         unused = f"redis://127.0.0.1:{free_port()}/0"
         assert ask("PING", GRAYGATE_REDIS__URL=unused).exit_code == 3
 
-    def test_it_cannot_be_named_twice(self, store: Server) -> None:
-        done = ask("--url", store.url, "--redis", store.url, "PING")
-        assert done.exit_code == 2
-        assert "the store is given twice: --url and --redis" in done.stderr
+    def test_a_settings_file_names_it(self, store: Server, tmp_path: Path) -> None:
+        (tmp_path / "my.toml").write_text(f'[redis]\nurl = "{store.url}"\n')
+        self.note(f"redis://127.0.0.1:{free_port()}/0", os.getpid())
+        assert ask("--config", "my.toml", "PING").stdout == "PONG\n"
 
     def test_a_store_out_of_reach_is_told_in_one_sentence(self) -> None:
         port = free_port()

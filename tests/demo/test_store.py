@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -18,7 +19,7 @@ from gateway.demo.resp import ask
 from gateway.demo.store import EmbeddedStore
 from gateway.errors import StoreError, UsageError
 from tests.demo.processes import Parent, is_alive, wait_gone
-from tests.servers import free_port, redis_binary, wait_until
+from tests.servers import Server, free_port, redis_binary, wait_until
 
 START = """
 from gateway.demo import store as module
@@ -99,13 +100,6 @@ class TestStart:
         assert (store.port, store.note) == (port, "")
         assert ask(port, "GET", "k") == "v"
 
-    def test_a_locale_that_is_not_installed_does_no_harm(
-        self, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("LC_ALL", "xx_XX.UTF-8")
-        store.start()
-        assert store.is_running
-
     @pytest.mark.debian
     def test_redis_of_the_system_serves_as_well(self, folder: Path) -> None:
         store = EmbeddedStore(folder, port=0, binary=Path(redis_binary()))
@@ -158,6 +152,18 @@ class TestPort:
             finally:
                 store.stop()
 
+    def test_another_store_on_the_port_is_not_taken_for_ours(
+        self, folder: Path, fresh_valkey: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        taken, free = fresh_valkey.port, free_port()
+        monkeypatch.setattr(store_module, "_free_ports", lambda first: iter([taken, free]))
+        store = EmbeddedStore(folder, port=taken)
+        try:
+            store.start()
+            assert store.port == free
+        finally:
+            store.stop()
+
     def test_the_wanted_port_needs_no_word(self, folder: Path) -> None:
         port = free_port()
         store = EmbeddedStore(folder, port=port)
@@ -187,6 +193,7 @@ class TestStop:
         store.stop()
         assert pid is not None
         assert not is_alive(pid)
+        assert "ready to exit" in store.last_words()  # it was thawed to end in order, not killed
 
     def test_a_start_that_is_interrupted_leaves_nothing(
         self, store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -319,3 +326,20 @@ class TestFailure:
             EmbeddedStore(folder, port=0, binary=tmp_path / "server").start()
         assert f"cannot run {tmp_path}/server: Exec format error" in str(failed.value)
         assert "\n" not in str(failed.value)
+
+    @pytest.mark.parametrize("words", ["Error writing the file: No space left on device", ""])
+    def test_a_full_disk_is_told_even_if_the_server_cannot(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+    ) -> None:
+        server = tmp_path / "server"
+        server.write_text(f"#!/bin/sh\necho '{words}'\nexit 1\n")
+        server.chmod(0o755)
+        if not words:
+            full = shutil.disk_usage(tmp_path)._replace(free=0)
+            monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+        with pytest.raises(StoreError) as failed:
+            EmbeddedStore(folder, port=0, binary=server).start()
+        assert str(failed.value) == (
+            f"the embedded store did not start: the disk of {folder} is full; "
+            "make room there, then start again"
+        )

@@ -68,8 +68,8 @@ class LineAdmin:
         self._health = health
         self._server: asyncio.Server | None = None
 
-    async def start(self, listening: socket.socket) -> None:
-        self._server = await asyncio.start_server(self._answer, sock=listening)
+    async def start(self, sock: socket.socket) -> None:
+        self._server = await asyncio.start_server(self._answer, sock=sock)
 
     async def stop(self) -> None:
         if self._server is not None:

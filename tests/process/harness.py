@@ -54,6 +54,16 @@ def children_of(pid: int, module: str) -> set[int]:
     return found
 
 
+def started_in(folder: Path) -> set[int]:
+    """The living processes that have this folder for their temporary files."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"TMPDIR={folder}\0".encode() in (process / "environ").read_bytes():
+                found.add(int(process.name))
+    return found
+
+
 class Model:
     """A model server: answers with its name, or streams until it is told to end."""
 
@@ -129,8 +139,7 @@ class Gateway:
         return self
 
     def __exit__(self, *_: object) -> None:
-        left = self.everybody
-        for pid in left:
+        for pid in started_in(self.folder):  # also children that lost their supervisor
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if hasattr(self, "process"):
@@ -141,7 +150,7 @@ class Gateway:
             path.rmdir() if path.is_dir() else path.unlink()
         self.folder.rmdir()
 
-    def start(self, *, is_ready: bool = True) -> Self:
+    def start(self, *, is_ready: bool = True, stderr: int | None = None) -> Self:
         self.configure()
         modules = (self._modules["control"], self._modules["worker"])
         command = [sys.executable, "-m", "tests.process.supervised", str(self.folder / "settings")]
@@ -152,7 +161,7 @@ class Gateway:
         }
         with (self.folder / "log").open("ab") as out:
             self.process = subprocess.Popen(
-                [*command, *modules], stdout=subprocess.PIPE, stderr=out, env=environment
+                [*command, *modules], stdout=subprocess.PIPE, stderr=stderr or out, env=environment
             )
         if is_ready:
             self.wait_ready()

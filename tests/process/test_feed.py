@@ -164,6 +164,21 @@ async def test_the_file_of_an_old_list_goes_when_all_have_mapped_the_new_one(
     assert len(list(Path().glob("list-*.table"))) == 1
 
 
+async def test_a_file_stays_while_a_worker_may_still_have_to_map_it(channel: Channel) -> None:
+    _, writer = await asyncio.open_unix_connection(channel.path)
+    writer.write(encode(Hello(worker=0, pid=1, born=1)))
+    quick = channel.worker(1)
+    channel.feed.publish(snapshot(1, [spec()], [MemberList(WHITELIST, packed(1000), 1)]))
+    await until(lambda: quick.sequence == 1, "the quick one holds 1")
+    [old] = Path().glob("list-*.table")
+    channel.feed.publish(snapshot(2, [spec()], [MemberList(WHITELIST, packed(2000), 2)]))
+    await until(lambda: held(channel) == [None, 2], "the quick one holds 2")
+    assert old.exists()
+    writer.write(encode(Holds(sequence=2)))
+    await until(lambda: not old.exists(), "the old file is gone")
+    writer.close()
+
+
 async def test_a_worker_that_does_not_read_holds_up_nobody_and_then_gets_the_newest(
     channel: Channel,
 ) -> None:

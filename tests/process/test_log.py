@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -94,6 +96,31 @@ def test_auto_is_json_where_nobody_looks(root: logging.Logger) -> None:
     root.info("hello")
     root.debug("not this")
     assert json.loads(out.getvalue())["message"] == "hello"
+
+
+def test_a_log_that_nobody_reads_any_more_ends_nothing() -> None:
+    code = """
+import logging, os, sys
+from gateway.config.settings import Log
+from gateway.process.log import configure
+configure(Log(), "supervisor")
+sys.stdin.read()
+logging.error("into a broken pipe")
+logging.error("and another one")
+print("alive")
+"""
+    pipe, ours = os.pipe()
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=ours,
+        env={"PATH": os.environ["PATH"]},  # without PYTHONUNBUFFERED
+    )
+    os.close(ours)
+    os.close(pipe)
+    assert child.communicate(timeout=20)[0] == b"alive\n"
+    assert child.returncode == 0
 
 
 def test_text_and_level_are_as_set_and_the_last_call_counts(root: logging.Logger) -> None:

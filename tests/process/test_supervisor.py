@@ -267,6 +267,27 @@ def test_ctrl_c_in_a_terminal_reaches_the_supervisor_alone(gateway: Gateway) -> 
     assert os.getpgid(gateway.process.pid) not in groups
 
 
+def test_closing_the_terminal_ends_the_gateway() -> None:
+    ours, theirs = os.openpty()
+    with Gateway(workers=1) as gateway:
+        gateway.start(stderr=theirs)
+        everybody = gateway.everybody
+        os.close(theirs)
+        os.close(ours)
+        gateway.signal(signal.SIGHUP)
+        assert gateway.wait() == 0
+        wait_gone(everybody)
+
+
+def test_no_request_that_was_accepted_fails_when_the_gateway_ends(gateway: Gateway) -> None:
+    with Caller(gateway, keeps_alive=True) as kept, Caller(gateway, keeps_alive=False) as fresh:
+        gateway.signal(signal.SIGTERM)
+        assert gateway.wait() == 0
+    assert set(kept.answers + fresh.answers) == {200}
+    refused = [failure for failure in kept.failures + fresh.failures if "Refused" in failure]
+    assert refused == kept.failures + fresh.failures
+
+
 def test_what_cannot_change_while_running_is_named() -> None:
     before = Settings(listen=Listen(port=8080), process=Process(workers=2))
     after = Settings(listen=Listen(port=9090), process=Process(workers=4), admin=Admin(port=1))

@@ -101,6 +101,7 @@ def test_a_key_for_one_algorithm_takes_no_other() -> None:
         ({"nbf": NOW + 61}, False),
         ({"nbf": NOW, "exp": NOW}, True),
         ({"nbf": "now"}, False),
+        ({"nbf": True}, False),
     ],
 )
 def test_a_token_counts_only_in_its_time(claims: dict[str, object], is_taken: bool) -> None:

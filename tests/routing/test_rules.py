@@ -6,7 +6,7 @@ import pytest
 
 from gateway.routing.bucket import bucket, threshold
 from gateway.routing.facts import RequestFacts
-from gateway.routing.lists import segment_name
+from gateway.routing.lists import TableBuilder, segment_name
 from gateway.routing.rules import MAX_DEPTH, NO_LISTS, Lists, compile_rule, reads, segments_of
 from tests.routing.requests import request, rule
 
@@ -108,6 +108,11 @@ def test_a_condition_that_is_not_met_does_not_hold(when: dict[str, Any]) -> None
 def test_a_condition_on_what_a_request_lacks_does_not_hold(when: dict[str, Any]) -> None:
     assert not holds(when, request(ip="unknown"), None)
     assert holds({"not": when}, request(ip="unknown"), None)
+
+
+def test_a_large_segment_is_not_asked_for_a_unit_that_is_not_there() -> None:
+    lists = {segment_name("beta"): TableBuilder(0).finish()}
+    assert not compile_rule(rule({"segment": "beta"}), VERSIONS, lists).holds(FACTS, None)
 
 
 def test_ip_knows_both_kinds_of_addresses() -> None:

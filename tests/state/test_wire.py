@@ -245,16 +245,52 @@ class TestSending:
                 await sending
             assert "given up half sent" in str(link.failure)
 
-    async def test_a_call_behind_a_pipeline_waits_for_its_turn(self) -> None:
+    async def test_a_call_never_gets_between_the_pieces_of_a_pipeline(self) -> None:
+        heard: list[bytes] = []
+        has_begun, may_go_on = asyncio.Event(), asyncio.Event()
+
         async def story(guest: Guest) -> None:
             while words := await guest.hear():
+                heard.append(words[0])
+                has_begun.set()
+                await may_go_on.wait()
                 await guest.say(b"+" + words[0] + b"\r\n")
 
         async with told(story) as link:
-            big = asyncio.create_task(link.pipeline([("SET", "k", b"x" * 100_000)] * 50))
+            big = asyncio.create_task(link.pipeline([("SET", "k", b"x" * 100_000)] * 200))
+            await has_begun.wait()
+            small = asyncio.create_task(link.call("PING"))
             await asyncio.sleep(0)
-            assert await link.call("PING") == b"PING"
-            assert await big == [b"SET"] * 50
+            may_go_on.set()
+            assert await small == b"PING"
+            assert await big == [b"SET"] * 200
+        assert heard == [b"SET"] * 200 + [b"PING"]
+
+    async def test_other_tasks_run_while_a_long_pipeline_is_made_ready(self) -> None:
+        turns = 0
+        first_heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def story(guest: Guest) -> None:
+            await guest.hear()
+            first_heard.set_result(turns)
+            await guest.until_gone()
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async with told(story) as link:
+            task = asyncio.create_task(other())
+            long = asyncio.create_task(link.pipeline([("SADD", "s", i) for i in range(50_000)]))
+            assert await first_heard >= 20  # a turn for each piece of 64 KiB, before any is sent
+            link.close()
+            with pytest.raises(StoreUnavailable):
+                await long
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
 
     async def test_what_cannot_be_encoded_is_refused_before_anything_is_sent(self) -> None:
         async with told(says(b"+PONG\r\n")) as link:

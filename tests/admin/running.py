@@ -1,0 +1,164 @@
+"""The operator's side of a gateway in this process: a followed store and the API on a real port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import ClientSession
+from multidict import CIMultiDictProxy
+
+from gateway.admin.app import Admin
+from gateway.admin.context import AdminContext
+from gateway.config.secret import Secret
+from gateway.config.settings import Admin as AdminSettings
+from gateway.config.settings import Redis, Settings
+from gateway.routing.table import Identity
+from gateway.state.store import Store
+from tests.servers import HOST, Server
+
+SECONDS = 20.0
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker as the control process knows it."""
+
+    worker: int
+    pid: int
+    sequence: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API said."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+
+@dataclass(slots=True)
+class Running:
+    """A running API, and what a test may turn behind it."""
+
+    admin: Admin
+    store: Store
+    port: int
+    session: ClientSession
+    workers: list[Worker] = field(default_factory=list)
+    decisions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    requests: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    is_draining: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    async def ask(
+        self, method: str, path: str, content: object = None, **headers: str
+    ) -> Answer:
+        """One call; `content` is sent as JSON, or as it is when it is bytes.
+
+        A header is named by a keyword: `if_match="3"`.
+        """
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        body = None
+        if content is not None:
+            given.setdefault("content-type", JSON)
+            body = content if isinstance(content, bytes) else msgspec.json.encode(content)
+        url = self.url + path
+        async with self.session.request(
+            method, url, data=body, headers=given, allow_redirects=False
+        ) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def get(self, path: str) -> Any:
+        """The JSON of a GET that must succeed."""
+        answer = await self.ask("GET", path)
+        assert answer.status == 200, answer
+        return answer.json
+
+    async def raw(self, request: bytes) -> bytes:
+        """What comes back for these bytes, up to the end of the connection."""
+        reader, writer = await asyncio.open_connection(HOST, self.port)
+        try:
+            writer.write(request)
+            return await asyncio.wait_for(reader.read(), SECONDS)
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def running(
+    redis: Redis, *, token: str = "", state_dir: Path | None = None, override_key: bytes = b""
+) -> AsyncIterator[Running]:
+    """Starts the API on a free port; the store is followed until the block ends."""
+    settings = Settings(redis=redis, admin=AdminSettings(token=Secret(token)))
+    store = Store(redis, state_dir, "gateway-1")
+    sock = socket.create_server((HOST, 0))
+    async with ClientSession() as session:
+        context = AdminContext(
+            settings=settings,
+            store=store,
+            identity=Identity(override_key=override_key),
+            own_id="gateway-1",
+            workers=lambda: side.workers,
+            decisions=lambda: side.decisions,
+            requests=lambda: side.requests,
+            is_draining=lambda: side.is_draining,
+        )
+        side = Running(Admin(context), store, sock.getsockname()[1], session)
+        following = asyncio.create_task(store.run())
+        try:
+            await side.admin.start(sock)
+            yield side
+        finally:
+            await side.admin.stop()
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    """Returns when `condition` holds; fails with `what` when it does not in time."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"within {SECONDS:g} s: {what}"
+        await asyncio.sleep(0.005)
+
+
+def redis_settings(server: Server) -> Redis:
+    return Redis(url=server.url, timeout_seconds=5.0)
+
+
+def plant(server: Server) -> None:
+    """One route, typed as an operator types it: v1 is stable, v2 has 10 %, v3 nothing."""
+    server.cli("HSET gray:route:chat:versions v1 http://10.0.0.1:1 v2 http://10.0.0.2:1")
+    server.cli("HSET gray:route:chat:versions v3 http://10.0.0.3:1")
+    server.cli("HSET gray:route:chat:weights v2 10")
+    server.cli("HSET gray:route:chat stable v1")
+    server.cli("SADD gray:routes chat")
+
+
+async def revision(side: Running, route: str = "chat") -> int:
+    """The route's revision, once the hand-typed state has got its entry."""
+    await until(
+        lambda: (held := side.store.snapshot.routes.get(route)) is not None and held.revision > 0,
+        f"{route} is in force and recorded",
+    )
+    return side.store.snapshot.routes[route].revision
