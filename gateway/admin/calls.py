@@ -11,6 +11,7 @@ from gateway.admin.context import CONTEXT
 from gateway.admin.problem import BadBody, WrongMedia
 from gateway.errors import NotFoundError, UsageError
 from gateway.state.keys import NAME_RULE, is_name
+from gateway.state.raw import RouteState
 from gateway.state.snapshot import HeldRoute
 from gateway.state.write import Author
 
@@ -38,6 +39,19 @@ def held_route(request: web.Request) -> HeldRoute:
         more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
         raise NotFoundError(f"There is no route {name!a} in force; {there}{more}.")
     return routes[name]
+
+
+def must_exist(state: RouteState, request: web.Request) -> None:
+    """A change is made to what the store holds; a route that it does not hold is not made by it."""
+    if not state.is_empty:
+        return
+    name = route_name(request)
+    if name in request.app[CONTEXT].store.snapshot.routes:
+        raise NotFoundError(
+            f"Route {name} is in force but gone from the store; put it back first, with: "
+            "graygate repopulate"
+        )
+    raise NotFoundError(f"There is no route {name} in the store.")
 
 
 async def body_as(request: web.Request, kind: type[Body]) -> Body:

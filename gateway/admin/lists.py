@@ -13,6 +13,7 @@ from gateway.admin.calls import (
     body_as,
     expected_revision,
     held_route,
+    must_exist,
     number,
     route_name,
 )
@@ -20,6 +21,7 @@ from gateway.admin.context import CONTEXT
 from gateway.errors import NotFoundError, StoreError
 from gateway.routing.lists import blacklist_name, whitelist_name
 from gateway.state.history import Delta
+from gateway.state.raw import RouteState
 from gateway.state.write import Change, list_key
 
 
@@ -68,9 +70,15 @@ async def change(request: web.Request) -> web.Response:
     wanted = await body_as(request, Ids)
     added = frozenset(unit.encode() for unit in wanted.add)
     removed = frozenset(unit.encode() for unit in wanted.remove) - added
+
+    def edit(state: RouteState) -> RouteState:
+        must_exist(state, request)
+        return state
+
     written = await request.app[CONTEXT].store.writer.change(
         route_name(request),
         Change(
+            edit,
             lists={_name(request): Delta(added, removed)},
             expected_revision=expected_revision(request),
         ),

@@ -10,9 +10,17 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from gateway.admin.calls import answer, author, body_as, expected_revision, held_route, route_name
+from gateway.admin.calls import (
+    answer,
+    author,
+    body_as,
+    expected_revision,
+    held_route,
+    must_exist,
+    route_name,
+)
 from gateway.admin.context import CONTEXT
-from gateway.errors import NotFoundError, RefusedError
+from gateway.errors import RefusedError
 from gateway.state.raw import RouteState
 from gateway.state.snapshot import HeldRoute, Snapshot
 from gateway.state.write import Change, Written
@@ -82,7 +90,7 @@ async def set_weights(request: web.Request) -> web.Response:
     wanted = await body_as(request, Weights)
 
     def edit(state: RouteState) -> RouteState:
-        _must_exist(state, request)
+        must_exist(state, request)
         return msgspec.structs.replace(state, weights=_merged(state, wanted.weights))
 
     return await _change(request, Change(edit), wanted.why)
@@ -117,11 +125,6 @@ async def _change(request: web.Request, change: Change, why: str) -> web.Respons
 
 def _written(written: Written) -> web.Response:
     return answer({"revision": written.revision, "changed": written.changed}, written.revision)
-
-
-def _must_exist(state: RouteState, request: web.Request) -> None:
-    if state.is_empty:
-        raise NotFoundError(f"There is no route {route_name(request)} in the store.")
 
 
 def refuse_wrong_rest(

@@ -16,6 +16,47 @@ from gateway.cli.program import NAME, Program
 # it that the module is there and that both tell the same in the help.
 COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
     {
+        "up": LazyCommand(
+            "gateway.cli.up:up", "Run store and gateway together, to try them or on one machine."
+        ),
+        "serve": LazyCommand("gateway.cli.serve:serve", "Run the gateway until it is told to end."),
+        "get": LazyCommand(
+            "gateway.cli.get:get", "Show the routes in force, or one of them in detail."
+        ),
+        "explain": LazyCommand(
+            "gateway.cli.explain:explain", "Tell which version a unit or a request gets, and why."
+        ),
+        "preview": LazyCommand(
+            "gateway.cli.preview:preview",
+            "Tell how many units would move at other weights, and where to.",
+        ),
+        "weights": LazyCommand("gateway.cli.weights:weights", "Move the split of a route."),
+        "whitelist": LazyCommand(
+            "gateway.cli.lists:whitelist", "Choose the units that always get a version."
+        ),
+        "blacklist": LazyCommand(
+            "gateway.cli.lists:blacklist", "Choose the units that always get stable."
+        ),
+        "history": LazyCommand(
+            "gateway.cli.history:history", "Show what happened to a route, newest first."
+        ),
+        "rollback": LazyCommand(
+            "gateway.cli.rollback:rollback",
+            "Bring a route and its lists back to how they stood at a revision.",
+        ),
+        "route": LazyCommand("gateway.cli.route:route", "Delete a route."),
+        "repopulate": LazyCommand(
+            "gateway.cli.repopulate:repopulate",
+            "Put the routes in force back into a store that lost them.",
+        ),
+        "override": LazyCommand(
+            "gateway.cli.override:override",
+            "Print a signed header that sends a request to a version.",
+        ),
+        "redis": LazyCommand(
+            "gateway.cli.redis:redis",
+            "Send commands to the store and print its replies, as redis-cli does.",
+        ),
         "config": LazyCommand(
             "gateway.cli.config:config", "Check, show and describe the start-up settings."
         ),

@@ -20,11 +20,9 @@ from gateway.config.flags import Flag
 from gateway.config.load import load
 from gateway.config.settings import Redis
 from gateway.errors import StoreError, StoreUnavailable, UsageError
-from gateway.process.runfile import read_run_file
+from gateway.process.runfile import RUN_FILE, read_run_file
 from gateway.state.address import open_link
 from gateway.state.link import Link
-
-RUN_FILE = Path(".graygate/run.json")
 
 PATIENCE_SECONDS = 30.0  # for a command that may have much to do
 BLOCKED_SECONDS = 86_400.0  # for a command whose business is to wait

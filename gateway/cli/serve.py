@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 
 import click
 
 from gateway.cli.settings_flags import SettingsSource, settings_flags
 from gateway.config.settings import Settings
 from gateway.process import log
-from gateway.process.runfile import Running, remove_run_file, write_run_file
+from gateway.process.runfile import RUN_FILE, Running, remove_run_file, write_run_file
 from gateway.process.supervisor import Addresses, supervise
 
 _log = logging.getLogger(__name__)
-
-RUN_FILE = "run.json"  # in the state folder
 
 
 @click.command()
@@ -32,23 +29,12 @@ def serve(source: SettingsSource) -> int:
             on_ready=lambda addresses: announce(settings, addresses),
         )
     finally:
-        path = run_file(settings)
-        if path is not None:
-            remove_run_file(path, os.getpid())
-
-
-def run_file(settings: Settings) -> Path | None:
-    """Where a running gateway says how to reach it; None when it keeps nothing on disk."""
-    folder = settings.process.state_dir
-    return Path(folder) / RUN_FILE if folder else None
+        remove_run_file(RUN_FILE, os.getpid())
 
 
 def announce(settings: Settings, addresses: Addresses) -> None:
     """Tells people and programs that the gateway is up, and where."""
     _log.info("Ready: data port %s, admin port %s.", addresses.data_url, addresses.admin_url)
-    path = run_file(settings)
-    if path is None:
-        return
     running = Running(
         pid=os.getpid(),
         data_url=addresses.data_url,
@@ -56,6 +42,6 @@ def announce(settings: Settings, addresses: Addresses) -> None:
         store_url=settings.redis.url,
     )
     try:
-        write_run_file(path, running)
-    except OSError as error:
-        _log.warning("Other commands cannot find this gateway: %s: %s.", path, error.strerror)
+        write_run_file(RUN_FILE, running)
+    except OSError as error:  # a read-only root, say: other commands must name the gateway then
+        _log.info("Not written: %s (%s).", RUN_FILE, error.strerror)

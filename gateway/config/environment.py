@@ -12,6 +12,7 @@ from gateway.config.suggest import variable_meant
 
 CONFIG_VARIABLE = "GRAYGATE_CONFIG"
 DEBUG_VARIABLE = "GRAYGATE_DEBUG"
+GATEWAY_VARIABLE = "GRAYGATE_GATEWAY"
 
 # Short names that deployment tools and people expect.
 ALIASES: Mapping[str, str] = MappingProxyType({"GRAYGATE_REDIS_URL": "redis.url"})
@@ -20,6 +21,7 @@ ALIASES: Mapping[str, str] = MappingProxyType({"GRAYGATE_REDIS_URL": "redis.url"
 OTHER_VARIABLES: Mapping[str, str] = MappingProxyType(
     {
         CONFIG_VARIABLE: "the settings file, when it is not `config/gateway.toml`",
+        GATEWAY_VARIABLE: "the admin port that commands speak to, as in `http://127.0.0.1:8081`",
         DEBUG_VARIABLE: "1 = commands show the traceback of an unexpected error",
     }
 )

@@ -117,7 +117,8 @@ class Feed:
     async def _prepare(self, wanted: Snapshot) -> None:
         self._preparing = wanted
         try:
-            await asyncio.to_thread(self._files.write_missing, wanted)
+            if self._files.is_missing_any(wanted):
+                await asyncio.to_thread(self._files.write_missing, wanted)
         except OSError as error:
             _log.error("Workers stay behind: a list cannot be written (%s).", error.strerror)
             await asyncio.sleep(_TRY_AGAIN_SECONDS)

@@ -7,6 +7,7 @@ cut. The same message again and again is written once a while, with how often it
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO
 
 from gateway.config.settings import Log
@@ -47,12 +49,13 @@ def configure(settings: Log, role: str, stream: IO[str] | None = None) -> None:
 class _Writer(logging.StreamHandler[IO[str]]):
     """Writes to a stream until nobody reads it any more: a closed terminal, a broken pipe."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
-        if not isinstance(sys.exc_info()[1], OSError):
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError) or error.errno not in (errno.EPIPE, errno.EIO):
             super().handleError(record)
             return
         # What is still in the buffer must go somewhere, or Python's own end would fail over it.
-        with open(os.devnull, "w") as nowhere:
+        with Path(os.devnull).open("w") as nowhere:
             os.dup2(nowhere.fileno(), self.stream.fileno())
 
 

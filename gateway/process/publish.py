@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -100,12 +100,20 @@ class ListFiles:
             with contextlib.suppress(OSError):
                 path.unlink()
 
+    def is_missing_any(self, snapshot: Snapshot) -> bool:
+        """Whether `write_missing` would have something to do."""
+        return any(True for _ in self._missing(snapshot))
+
     def write_missing(self, snapshot: Snapshot) -> None:
         """Writes the bases of this snapshot that have no file yet; blocks, may raise OSError."""
+        for key, table in list(self._missing(snapshot)):
+            self._paths[key] = self._write(table)
+
+    def _missing(self, snapshot: Snapshot) -> Iterator[tuple[tuple[str, int], PackedTable]]:
         for name, members in snapshot.lists.items():
             key = (name, members.generation)
             if isinstance(members.base, PackedTable) and key not in self._paths:
-                self._paths[key] = self._write(members.base)
+                yield key, members.base
 
     def path_of(self, name: str, generation: int) -> Path:
         return self._paths[name, generation]

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+# In the folder that the gateway was started in, where people type the other commands too.
+RUN_FILE = Path(".graygate/run.json")
+
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
     """A gateway that is up."""

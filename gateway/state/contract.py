@@ -272,7 +272,7 @@ class _Judge:
 
     def _options(self, fields: Mapping[str, str]) -> dict[str, object]:
         self.key = self.keys.route(self.raw.name)
-        options: dict[str, object] = {"salt": self._salt(fields)}
+        options: dict[str, object] = {}
         timeouts: dict[str, float] = {}
         for name, text in fields.items():
             if name in ("stable", "salt"):
@@ -290,13 +290,20 @@ class _Judge:
                 self.refuse("bad_value", f"{name}: {error}")
         if timeouts:
             options["timeouts"] = timeouts
+        options["salt"] = self._salt(fields)
         return options
 
     def _salt(self, fields: Mapping[str, str]) -> str:
+        release_id = self.raw.release_id
+        if isinstance(release_id, Unreadable):
+            # Without it the salt would be another one, and every user be dealt anew.
+            self.key = self.keys.part(self.raw.name, Part.RELEASE)
+            self.refuse(release_id.reason, release_id.text)
+            return ""
         if fields.get("salt"):
             return fields["salt"]
-        if self.raw.release_id:
-            return f"{self.raw.name}:{self.raw.release_id}"
+        if release_id:
+            return f"{self.raw.name}:{release_id}"
         return self.raw.name
 
 

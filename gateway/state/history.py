@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 import msgspec
 
 from gateway.errors import NotFoundError, RefusedError
 from gateway.state.keys import Keys
-from gateway.state.raw import RouteState
+from gateway.state.raw import RouteState, number
+
+_SIGN_AND_SIZE = re.compile(rb"([+-])([0-9]{1,9}):")
 
 
 class Calls(Protocol):
@@ -54,6 +59,7 @@ class Entry:
     state: RouteState
     lists: str = ""  # a summary for people: "route/chat/whitelist/v2 +3 -1"
     deltas: Mapping[str, Delta] = field(default_factory=dict)
+    is_whole: bool = True  # False = somebody wrote into it, and `state` could not be read
 
 
 async def read_entries(
@@ -82,7 +88,7 @@ def _entries(rows: object) -> list[Entry]:
             deltas[int(number)] = {
                 name.decode(errors="replace"): parse_delta(text) for name, text in pairs.items()
             }
-        elif b"state" in pairs:
+        elif kind == b"1" and b"state" in pairs:
             entries.append(_entry(int(number), pairs, deltas.get(int(number), {})))
     return entries
 
@@ -91,21 +97,20 @@ def _entry(revision: int, pairs: Mapping[bytes, bytes], deltas: Mapping[str, Del
     def text(name: str) -> str:
         return pairs.get(name.encode(), b"").decode(errors="replace")
 
-    try:
+    state: RouteState | None = None
+    with suppress(msgspec.DecodeError, RecursionError):
         state = msgspec.json.decode(pairs[b"state"], type=RouteState)
-    except msgspec.DecodeError:
-        state = RouteState()
-    at = text("at")
     return Entry(
         revision=revision,
-        at_ms=int(at) if at.isdigit() else 0,
+        at_ms=number(pairs.get(b"at", b"")) or 0,
         by=text("by"),
         via=text("via"),
         origin=text("from"),
         why=text("why"),
         op=text("op") or "change",
         fingerprint=text("print"),
-        state=state,
+        state=state or RouteState(),
+        is_whole=state is not None,
         lists=text("lists"),
         deltas=deltas,
     )
@@ -118,13 +123,12 @@ def parse_delta(text: bytes) -> Delta:
     at = 1 if text.startswith(b"?") else 0
     is_unknown = at == 1
     while at < len(text):
-        colon = text.find(b":", at)
-        size = text[at + 1 : colon]
-        if colon < 0 or not size.isdigit():
+        head = _SIGN_AND_SIZE.match(text, at)
+        end = head.end() + int(head[2]) if head else 0
+        if head is None or end > len(text):
             is_unknown = True
             break
-        end = colon + 1 + int(size)
-        (added if text[at : at + 1] == b"+" else removed).add(text[colon + 1 : end])
+        (added if head[1] == b"+" else removed).add(text[head.end() : end])
         at = end
     return Delta(frozenset(added), frozenset(removed), is_unknown)
 
@@ -170,7 +174,15 @@ def way_back(route: str, revision: int, entries: Sequence[Entry]) -> Return:
     goal = entries[0]
     if goal.op == "delete":
         raise RefusedError(f"revision {revision} of {route} is its deletion; choose another one")
-    for entry in entries[1:]:
+    if not goal.is_whole:
+        raise RefusedError(f"revision {revision} of {route} cannot be read; choose another one")
+    for earlier, entry in pairwise(entries):
+        if entry.revision != earlier.revision + 1 or (entry.lists and not entry.deltas):
+            raise RefusedError(
+                f"something was removed from the history of {route} before revision "
+                f"{entry.revision}, so earlier lists are not known; choose a revision from "
+                f"{entry.revision} on"
+            )
         for name, delta in entry.deltas.items():
             if delta.is_unknown:
                 raise RefusedError(

@@ -87,6 +87,11 @@ class Keys:
     def history(self, route: str) -> str:
         return self.part(route, Part.HISTORY)
 
+    def of_route(self, route: str) -> tuple[str, ...]:
+        """The keys of which at least one exists while the store holds anything of the route."""
+        parts = (Part.VERSIONS, Part.WEIGHTS, Part.RULES, Part.HISTORY)
+        return (self.route(route), *(self.part(route, part) for part in parts))
+
     def segment(self, segment: str) -> str:
         return f"{self.prefix}segment:{segment}"
 
@@ -115,7 +120,9 @@ class Keys:
             case ["route", route, wrong, *rest] if is_name(route):
                 parts = [part.value for part in ROUTE_PARTS] + ["whitelist"]
                 near = difflib.get_close_matches(wrong, parts, n=1)
-                if near:
+                if near == ["whitelist"] and len(rest) != 1:
+                    return f"{self.whitelist(route, 'VERSION')}"
+                if near and near[0] != wrong:
                     return ":".join([f"{self.prefix}route", route, near[0], *rest])
             case [wrong, *rest]:
                 near = difflib.get_close_matches(

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from gateway.errors import ConflictError, StoreDenied, StoreError, StoreReadOnly
+from gateway.errors import ConflictError, RefusedError, StoreError, StoreUnavailable
 from gateway.state.keeper import Keeper
 from gateway.state.keys import Keys
 from gateway.state.link import Link
@@ -23,6 +23,7 @@ log = logging.getLogger("graygate.state")
 
 LEASE_SECONDS = 6.0
 RENEW_SECONDS = 2.0
+SETTLE_SECONDS = 0.05
 
 BY_HAND = Author(by="redis", via="redis", why="edited in the store")
 
@@ -87,36 +88,35 @@ class Recorder:
                     await self._woken.wait()
             except TimeoutError:
                 pass
+            # Deciding by a change comes first; noting it down may wait this long.
+            await asyncio.sleep(SETTLE_SECONDS)
             self._woken.clear()
             if self._leader.term:
                 await self._record_all()
 
     async def _record_all(self) -> None:
-        for name in sorted(self._keeper.current.routes):
+        with_lists = self._lists.pending.routes
+        for name in sorted(self._keeper.unrecorded | with_lists):
             try:
                 await self._record(name)
-            except ConflictError:
-                continue  # somebody wrote, or leads: the next reading tells
-            except (StoreDenied, StoreReadOnly) as error:
+            except (ConflictError, RefusedError):
+                continue  # somebody wrote, or leads, or broke a key: the next reading tells
+            except StoreUnavailable:
+                return  # the watch reports a store that is away
+            except StoreError as error:
                 if str(error) != self._said:
                     log.warning("Edits made by hand cannot be recorded: %s", error)
                 self._said = str(error)
-                return
-            except StoreError:
-                return  # the watch reports a store that is away
 
     async def _record(self, name: str) -> None:
         reading = self._keeper.reading(name)
-        if reading is None or reading.verdict.spec is None:
+        held = self._keeper.current.routes.get(name)
+        if reading is None or held is None or reading.raw.history_problem is not None:
             return
-        held = self._keeper.current.routes[name]
         if held.spec is not reading.verdict.spec:
             return  # not in force (a stale store, a list that cannot be read): nothing to record
-        pending = {
-            list_name: delta
-            for list_name, delta in self._lists.pending.items()
-            if list_name.startswith(f"route/{name}/")
-        }
+        # What is left stays pending, and is recorded when the watch has seen this entry.
+        pending = self._lists.pending.next_of(name)
         if reading.is_recorded and not pending:
             return
         await self._writer.record(reading.raw, BY_HAND, pending, str(self._leader.term))

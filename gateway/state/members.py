@@ -9,27 +9,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import cast
 
 import msgspec
 
-from gateway.errors import StoreError
+from gateway.errors import StoreError, StoreUnavailable
 from gateway.routing.lists import PackedTable, TableBuilder, digest
 from gateway.state.history import Delta, combine, deltas_by_list, read_entries
 from gateway.state.keeper import Keeper
 from gateway.state.keys import Keys
 from gateway.state.link import Link
+from gateway.state.pending import Pending
 from gateway.state.reader import unreadable
 from gateway.state.snapshot import MemberList, Refusal
-from gateway.state.write import list_key
+from gateway.state.write import IDS_PER_REVISION, list_key
 
 log = logging.getLogger("graygate.state")
 
 SMALL_IDS = 50_000
 SLICE_IDS = 1000
+CARDS_AT_ONCE = 500
+LISTS_AT_ONCE = 50
+IDS_AT_ONCE = 20_000
 MAX_OVERLAY_IDS = 20_000  # above it the table is packed anew, at leisure
 MAX_IDS = 20_000_000
 
@@ -62,22 +75,27 @@ class ListReader:
         self._seen_revisions = {n: h.revision for n, h in keeper.current.routes.items()}
         self._to_scan: dict[str, None] = {}
         self._scanning = ""
-        # Told by the history, but not yet part of the list that is held; and the part of it that
-        # was told since the scan under way began, which the scan may have missed.
+        # Told by the history, but not yet part of the list that is held: kept until the list was
+        # read, or a connection that breaks in between would make it look like an edit by hand. And
+        # the part of it that was told since the scan under way began, which the scan may have
+        # missed.
         self._told: dict[str, Delta] = {}
         self._told_while_scanning = Delta()
         self._scan_wanted = asyncio.Event()
-        self.pending: dict[str, Delta] = {}
+        self.pending = Pending(IDS_PER_REVISION)
 
-    async def refresh(self, link: Link, names: Iterable[str]) -> None:
-        """Read these lists again, and those that new history entries say were changed."""
-        explained = await self._explained(link)
-        wanted = self._keeper.wanted_lists()
-        stale = [name for name in dict.fromkeys([*names, *explained]) if name in wanted]
-        stale = [name for name in stale if not self._keeper.is_frozen_list(name)]
+    async def refresh(self, link: Link, names: Iterable[str], routes: Iterable[str] = ()) -> None:
+        """Read these lists again, and those that new entries of these routes' histories name."""
+        await self._hear(link, routes)
+        keeper = self._keeper
+        told = [name for name in self._told if not self._is_coming(name)]
+        stale = [
+            name
+            for name in dict.fromkeys([*names, *told])
+            if name in keeper.wanted_lists and not keeper.is_frozen_list(name)
+        ]
         small: list[str] = []
         for name, card in (await self._read_cards(link, stale)).items():
-            self._note_told(name, explained.get(name, Delta()))
             if card <= SMALL_IDS:
                 small.append(name)
             elif card > MAX_IDS:
@@ -85,27 +103,26 @@ class ListReader:
                 self._problem(name, "too_large", text)
             elif not self._overlay(name, card):
                 self._scan_soon(name)
-        await self._read_small(link, small, explained)
+        await self._read_small(link, small)
 
     async def check_cards(self, link: Link) -> None:
         """Read again whatever list has another number of ids than the one we hold."""
-        names = list(self._keeper.wanted_lists())
+        names = list(self._keeper.wanted_lists)
         known = dict(self._cards)
         cards = await self._read_cards(link, names)
         changed = [name for name in names if cards.get(name) != known.get(name)]
         await self.refresh(link, changed)
+        self._forget_unwanted()
 
     def everything(self) -> list[str]:
-        return list(self._keeper.wanted_lists())
+        return list(self._keeper.wanted_lists)
 
     def missing(self) -> list[str]:
         """Lists that are needed, not known yet, and not about to be."""
-        coming = {*self._to_scan, self._scanning}
-        wanted = self._keeper.wanted_lists()
-        return [n for n in wanted if self._keeper.members(n) is None and n not in coming]
+        return [name for name in self._keeper.missing_lists if not self._is_coming(name)]
 
     def small_lists(self, most: int) -> list[str]:
-        return [n for n in self._keeper.wanted_lists() if self._cards.get(n, 0) <= most]
+        return [n for n in self._keeper.wanted_lists if self._cards.get(n, 0) <= most]
 
     def slices_of(self, name: str) -> tuple[bytes, ...] | None:
         """The ids of a large list, packed in slices; None when only their hashes are known."""
@@ -121,69 +138,78 @@ class ListReader:
                 del self._to_scan[name]
                 try:
                     await self._scan(name)
-                except StoreError as error:
+                except StoreUnavailable as error:
                     log.warning("The list %s could not be scanned: %s", name, error)
                     self._to_scan[name] = None
                     await asyncio.sleep(1)
+                except StoreError as error:
+                    self._problem_of_reply(name, error)
+                    self._publish()
 
     # History
 
-    async def _explained(self, link: Link) -> dict[str, Delta]:
-        """What the history says happened to lists since we last looked."""
-        explained: dict[str, Delta] = {}
-        for route in self._keeper.route_names:
+    async def _hear(self, link: Link, routes: Iterable[str]) -> None:
+        """Note what the histories say happened to lists since we last looked."""
+        for route in routes:
             reading = self._keeper.reading(route)
             if reading is None or reading.raw.history_problem is not None:
                 continue
             newest = reading.raw.revision
             seen = self._seen_revisions.get(route, newest)
-            self._seen_revisions[route] = newest
+            entries = []
             if newest > seen:
                 entries = await read_entries(link, self._keys, route, after=seen)
-                explained |= deltas_by_list(entries)
-        for name, delta in explained.items():
-            self._set_pending(name, self.pending.get(name, Delta()).without(delta))
-        return explained
+            self._seen_revisions[route] = newest
+            for name, delta in deltas_by_list(entries).items():
+                self._note_told(name, delta)
+                self.pending.account(name, delta)
 
-    def _set_pending(self, name: str, delta: Delta) -> None:
-        if delta and name.startswith("route/"):
-            self.pending[name] = delta
-        else:
-            self.pending.pop(name, None)
+    def _note_told(self, name: str, delta: Delta) -> None:
+        if delta:
+            self._told[name] = combine([self._told.get(name, Delta()), delta])
+            if name == self._scanning:
+                self._told_while_scanning = combine([self._told_while_scanning, delta])
 
     # Small lists
 
     async def _read_cards(self, link: Link, names: Sequence[str]) -> dict[str, int]:
-        if not names:
-            return {}
-        replies = await link.pipeline([("SCARD", list_key(self._keys, n)) for n in names])
         cards: dict[str, int] = {}
-        for name, reply in zip(names, replies, strict=True):
-            if isinstance(reply, StoreError):
-                wrong = unreadable(reply, list_key(self._keys, name), "set")
-                self._problem(name, wrong.reason, wrong.text)
-            else:
-                cards[name] = self._cards[name] = int(cast("int", reply))
+        for start in range(0, len(names), CARDS_AT_ONCE):
+            part = names[start : start + CARDS_AT_ONCE]
+            replies = await link.pipeline([("SCARD", list_key(self._keys, n)) for n in part])
+            for name, reply in zip(part, replies, strict=True):
+                if isinstance(reply, StoreError):
+                    self._problem_of_reply(name, reply)
+                else:
+                    cards[name] = self._cards[name] = int(cast("int", reply))
         return cards
 
-    async def _read_small(
-        self, link: Link, names: Sequence[str], explained: Mapping[str, Delta]
-    ) -> None:
-        for start in range(0, len(names), 50):
-            part = names[start : start + 50]
+    async def _read_small(self, link: Link, names: Sequence[str]) -> None:
+        for part in _portions(names, self._cards):
             replies = await link.transaction(
                 [("SMEMBERS", list_key(self._keys, name)) for name in part]
             )
             for name, reply in zip(part, replies, strict=True):
                 if isinstance(reply, StoreError):
-                    wrong = unreadable(reply, list_key(self._keys, name), "set")
-                    self._problem(name, wrong.reason, wrong.text)
-                else:
-                    members = frozenset(cast("Iterable[bytes]", reply))
-                    self._take_small(name, members, explained.get(name, Delta()))
+                    self._problem_of_reply(name, reply)
+                elif reply or not self._keeper.members(name) or await self._stands(link, name):
+                    self._take_small(name, frozenset(cast("Iterable[bytes]", reply)))
 
-    def _take_small(self, name: str, members: frozenset[bytes], told: Delta) -> None:
-        held = self._keeper.members(name)
+    async def _stands(self, link: Link, name: str) -> bool:
+        """Whether the store still holds anything of a route that needs this list.
+
+        A store that is flushed while we read shows empty lists beside routes that were read just
+        before: such a list was lost, not emptied, and keeps its members like its route does.
+        """
+        owners = sorted(self._keeper.routes_of(name))
+        keys = [key for owner in owners for key in self._keys.of_route(owner)]
+        types = await link.transaction([("TYPE", key) for key in keys])
+        return any(kind not in (b"none", "none") for kind in types)
+
+    def _take_small(self, name: str, members: frozenset[bytes]) -> None:
+        told = self._told.pop(name, Delta())
+        self._to_scan.pop(name, None)  # it was large when that was asked for
+        held = self._keeper.last_members(name)
         if held is not None and isinstance(held.base, frozenset) and held.base == members:
             self._keeper.take_list(held)  # nothing new, but any earlier problem is over
             self._account(name, held.base, members, told)
@@ -194,9 +220,8 @@ class ListReader:
             self._account(name, frozenset(), members, told)
         elif held is not None:  # it was large before
             added = frozenset(unit for unit in members if unit not in held.base)
-            self._set_pending(name, Delta(added - told.added, is_unknown=not told))
+            self.pending.add(name, Delta(added - told.added, is_unknown=not told))
         self._slices.pop(name, None)
-        self._told.pop(name, None)
         self._keeper.take_list(MemberList(name, members, next(self._generations)))
 
     def _is_new_in(self, name: str) -> bool:
@@ -210,16 +235,9 @@ class ListReader:
         """Whatever the history does not tell of this change was done by hand."""
         expected = (before | told.added) - told.removed
         unexplained = Delta(after - expected, expected - after)
-        if unexplained:
-            self._set_pending(name, combine([self.pending.get(name, Delta()), unexplained]))
+        self.pending.add(name, unexplained)
 
     # Large lists
-
-    def _note_told(self, name: str, delta: Delta) -> None:
-        if delta:
-            self._told[name] = combine([self._told.get(name, Delta()), delta])
-            if name == self._scanning:
-                self._told_while_scanning = combine([self._told_while_scanning, delta])
 
     def _overlay(self, name: str, card: int) -> bool:
         """Bring a large list up to date by what the history told; False when that is not all."""
@@ -239,14 +257,26 @@ class ListReader:
         self._to_scan[name] = None
         self._scan_wanted.set()
 
+    def _is_coming(self, name: str) -> bool:
+        return name in self._to_scan or name == self._scanning
+
+    def _forget_unwanted(self) -> None:
+        """Give back what is kept about lists that no route needs any more."""
+        for kept in (self._cards, self._slices, self._told):
+            for name in kept.keys() - self._keeper.wanted_lists:
+                if self._keeper.last_members(name) is None:
+                    del kept[name]
+
     async def _scan(self, name: str) -> None:
+        """Read a large list whole, and take it unless it became small or was lost meanwhile."""
         link = await self._work_link()
         self._scanning, self._told_while_scanning = name, Delta()
         try:
             scanned = await scan(link, list_key(self._keys, name), self._cards.get(name, 0))
+            stands = await self._stands(link, name)
         finally:
             self._scanning = ""
-        if name not in self._keeper.wanted_lists() or self._keeper.is_frozen_list(name):
+        if not stands or self._cards.get(name, 0) <= SMALL_IDS:
             return
         before, slices_before = self._keeper.members(name), self._slices.get(name)
         told = self._told.pop(name, Delta())
@@ -256,20 +286,39 @@ class ListReader:
         self._publish()
         if before is not None and _digest(_overlaid(before, told)) != scanned.table.digest:
             delta = (await _difference(before, slices_before, scanned)).without(told)
-            self._set_pending(name, combine([self.pending.get(name, Delta()), delta]))
+            self.pending.add(name, delta)
             self._publish()
 
+    def _problem_of_reply(self, name: str, error: StoreError) -> None:
+        self._cards.pop(name, None)  # so that the next look finds it mended
+        wrong = unreadable(error, list_key(self._keys, name), "set")
+        self._problem(name, wrong.reason, wrong.text)
+
     def _problem(self, name: str, reason: str, text: str) -> None:
-        owners = sorted(self._keeper.wanted_lists().get(name, ()))
+        owners = sorted(self._keeper.routes_of(name))
         route = owners[0] if len(owners) == 1 else ""
         self._keeper.take_list_problem(
             name, Refusal(route, list_key(self._keys, name), reason, text)
         )
 
 
+def _portions(names: Sequence[str], cards: Mapping[str, int]) -> Iterator[list[str]]:
+    """The names in groups that can be read in one go without holding up others."""
+    group: list[str] = []
+    ids = 0
+    for name in names:
+        if group and (len(group) == LISTS_AT_ONCE or ids + cards[name] > IDS_AT_ONCE):
+            yield group
+            group, ids = [], 0
+        group.append(name)
+        ids += cards[name]
+    if group:
+        yield group
+
+
 async def scan(link: Link, key: str, expected: int) -> Scanned:
     """Read a large set and pack it, in slices; the next slice travels while one is packed."""
-    builder = TableBuilder(expected + expected // 20)
+    builder = TableBuilder(expected)
     slices: list[bytes] = []
     coming = asyncio.ensure_future(link.call("SSCAN", key, 0, "COUNT", SLICE_IDS))
     try:
@@ -292,24 +341,23 @@ async def _difference(
     before: MemberList, slices_before: tuple[bytes, ...] | None, after: Scanned
 ) -> Delta:
     """Which ids came and went between two scans, found slice by slice."""
-    held = before.base
-    added = {unit async for unit in _strangers(after.slices, held)} - before.added
-    added |= {unit for unit in before.removed if unit in after.table}
+    added = {unit async for unit in _strangers(after.slices, before.container)}
     removed = {unit for unit in before.added if unit not in after.table}
     if slices_before is None:
         # Packed by an earlier process: its ids are known only as hashes.
         gone = len(before) + len(added) - len(removed) != len(after.table)
         return Delta(frozenset(added), frozenset(removed), is_unknown=gone)
-    removed |= {unit async for unit in _strangers(slices_before, after.table)} - before.removed
+    async for unit in _strangers(slices_before, after.table):
+        if unit not in before.removed:
+            removed.add(unit)
     return Delta(frozenset(added), frozenset(removed))
 
 
-async def _strangers(
-    slices: Iterable[bytes], table: PackedTable | frozenset[bytes]
-) -> AsyncIterator[bytes]:
+async def _strangers(slices: Iterable[bytes], known: Container[bytes]) -> AsyncIterator[bytes]:
+    """The ids that are not known, found slice by slice."""
     for part in slices:
         for unit in msgspec.msgpack.decode(part, type=list[bytes]):
-            if unit not in table:
+            if unit not in known:
                 yield unit
         await asyncio.sleep(0)
 

@@ -8,12 +8,15 @@ edit by redis-cli in between changes it like any other writer's edit would.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 Hash = Mapping[bytes, bytes]
+
+_NUMBER = re.compile(rb"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class RawRoute:
     versions: Hash | Unreadable = field(default_factory=dict)
     weights: Hash | Unreadable = field(default_factory=dict)
     rules: tuple[bytes, ...] | Unreadable = ()
-    release_id: str = ""
+    release_id: str | Unreadable = ""
     revision: int = 0  # id of the newest history entry; 0 = none
     recorded_at_ms: int = 0  # when that entry was written
     recorded_print: str = ""  # the fingerprint that entry left behind
@@ -119,6 +122,11 @@ def fingerprint(route: Hash, versions: Hash, weights: Hash, rules: Iterable[byte
     for rule in rules:
         digest.update(b"%d:%b" % (len(rule), rule))
     return digest.hexdigest()
+
+
+def number(text: bytes) -> int | None:
+    """A number that fits 64 bits, or None: people type into a history too."""
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def _encoded(pairs: Mapping[str, str]) -> dict[bytes, bytes]:

@@ -11,7 +11,7 @@ from typing import Protocol
 from gateway.errors import StoreDenied, StoreError
 from gateway.state.contract import MAX_RULES
 from gateway.state.keys import NAME_RULE, Keys, Part, is_name
-from gateway.state.raw import Hash, RawRoute, Unreadable
+from gateway.state.raw import Hash, RawRoute, Unreadable, number
 from gateway.state.snapshot import Refusal
 
 ROUTES_PER_TRANSACTION = 50  # a reading of a thousand routes must let others run in between
@@ -80,9 +80,7 @@ def parse_route(keys: Keys, name: str, replies: Sequence[object]) -> RawRoute:
         versions=_hash(versions, keys.part(name, Part.VERSIONS)),
         weights=_hash(weights, keys.part(name, Part.WEIGHTS)),
         rules=_list(rules, keys.part(name, Part.RULES)),
-        release_id=release_id[:128].decode(errors="replace")
-        if isinstance(release_id, bytes)
-        else "",
+        release_id=_release_id(release_id, keys.part(name, Part.RELEASE)),
         revision=int(head.get(b"id", b"0")),
         recorded_at_ms=int(head.get(b"at", b"0")),
         recorded_print=head.get(b"print", b"").decode(errors="replace"),
@@ -101,10 +99,16 @@ def _head(reply: object, key: str) -> tuple[dict[bytes, bytes], Unreadable | Non
     entry_id, pairs = reply[0]
     head = dict(zip(pairs[::2], pairs[1::2], strict=True))
     head[b"id"] = entry_id.partition(b"-")[0]
-    if not head.get(b"at", b"").isdigit() or b"print" not in head:
+    if number(head.get(b"at", b"")) is None or b"print" not in head:
         text = f"the newest entry was not written by Graygate; remove it with: XDEL {key} "
         return {}, Unreadable("bad_value", text + entry_id.decode(errors="replace"))
     return head, None
+
+
+def _release_id(reply: object, key: str) -> str | Unreadable:
+    if isinstance(reply, StoreError):
+        return unreadable(reply, key, "hash")
+    return reply[:128].decode(errors="replace") if isinstance(reply, bytes) else ""
 
 
 def _hash(reply: object, key: str) -> Hash | Unreadable:

@@ -9,9 +9,10 @@ import msgspec
 
 from gateway.errors import RefusedError
 from gateway.routing.lists import PackedTable
-from gateway.state.keeper import Keeper, lists_of
+from gateway.state.keeper import Keeper
 from gateway.state.link import Link
 from gateway.state.members import ListReader
+from gateway.state.needs import lists_of
 from gateway.state.snapshot import HeldRoute, MemberList
 from gateway.state.write import Author, Change, Writer, list_key
 
@@ -30,7 +31,7 @@ async def repopulate(
     needed: dict[str, MemberList] = {
         list_name: held.lists[list_name]
         for route in lost.values()
-        for list_name in lists_of(route.spec)
+        for list_name in sorted(lists_of(route.spec))
         if list_name in held.lists
     }
     for members in needed.values():

@@ -16,7 +16,8 @@ from __future__ import annotations
 #       A list operation has the command "list" and the arguments: name in the history, then ids,
 #       each with "+" or "-" before it; with "=" before that it is told to the history only.
 #       "=?" as the first says that the list changed in more ways than are known.
-# Answer {"ok" | "same" | "conflict" | "term", revision, time in ms}
+# Answer {"ok" | "same" | "conflict" | "term", revision, time in ms}, {"type", number of the key that
+#       is of another type, 0}, or {"full", 0, time} when the history takes no further number
 #
 # Strings are compared byte by byte here: `<` would follow the locale that the store was started in.
 WRITE = """
@@ -50,6 +51,15 @@ local function fingerprint()
   return redis.sha1hex(table.concat(out))
 end
 
+-- A command that fails half way would leave the first half done: look before writing anything.
+local kinds = {'set', 'hash', 'hash', 'hash', 'list', 'stream', 'string'}
+for i, key in ipairs(KEYS) do
+  local kind, wanted = redis.call('TYPE', key).ok, kinds[i] or 'set'
+  if kind ~= 'none' and kind ~= wanted and (i ~= 7 or ARGV[3] ~= '') then
+    return {'type', i, 0}
+  end
+end
+
 local revision, last_at = 0, 0
 local newest = redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
 if newest then
@@ -65,9 +75,19 @@ if ARGV[3] ~= '' then
   local lease = redis.call('GET', KEYS[7]) or ''
   if string.match(lease, '^%d+') ~= ARGV[3] then return {'term', revision, now} end
 end
-if tostring(revision) ~= ARGV[1] or fingerprint() ~= ARGV[2] then
+if string.format('%d', revision) ~= ARGV[1] or fingerprint() ~= ARGV[2] then
   return {'conflict', revision, now}
 end
+
+-- The stream takes no id below any it ever had, not even below one that was removed by hand.
+local next_revision = revision + 1
+local info = redis.pcall('XINFO', 'STREAM', KEYS[6])
+for i = 1, #info - 1, 2 do
+  if info[i] == 'last-generated-id' then
+    next_revision = math.max(revision, tonumber(string.match(info[i + 1], '^%d+'))) + 1
+  end
+end
+if next_revision > 2 ^ 53 then return {'full', 0, now} end
 
 local at = 7 + 2 * ARGV[6]
 local changed = 0
@@ -110,7 +130,7 @@ for i = 7, 6 + 2 * ARGV[6] do head[#head + 1] = ARGV[i] end
 if changed == 0 and ARGV[5] ~= '1' then return {'same', revision, last_at} end
 
 now = math.max(now, last_at + 1)
-revision = revision + 1
+revision = next_revision
 if #lists > 0 then
   redis.call('XADD', KEYS[6], string.format('%d-0', revision), unpack(lists))
 end
@@ -127,7 +147,8 @@ return {'ok', revision, now}
 """
 
 # The lease never expires by itself: a value with its end in it keeps the term, so that it only
-# ever grows. KEYS 1 leader; ARGV 1 own id, 2 lease in ms (0 = give it back).
+# ever grows. An end further away than any lease means that the store's clock went back; nobody would
+# lead until it is there again. KEYS 1 leader; ARGV 1 own id, 2 lease in ms (0 = give it back).
 # Answer: the term when the lease is ours now, else 0.
 LEASE = """
 local term, holder, ends = string.match(redis.call('GET', KEYS[1]) or '', '^(%d+):(.*):(%d+)$')
@@ -135,7 +156,8 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 term, ends = tonumber(term) or 0, tonumber(ends) or 0
 if holder ~= ARGV[1] then
-  if ends > now or ARGV[2] == '0' then return 0 end
+  local is_taken = ends > now and ends <= now + 10 * ARGV[2]
+  if is_taken or ARGV[2] == '0' then return 0 end
   term = term + 1
 end
 redis.call('SET', KEYS[1], string.format('%d:%s:%d', term, ARGV[1], now + ARGV[2]))

@@ -69,7 +69,7 @@ class Store:
         self._keeper = Keeper(self.keys, self._load())
         self._lists = ListReader(self.keys, self._keeper, self._work.get, self._publish)
         self._watch = Watch(settings, self._keeper, self._lists, self.status, self._publish)
-        self.writer = Writer(self._work.get, self.keys)
+        self.writer = Writer(self._work.get, self.keys, lambda name: name in self.snapshot.routes)
         self.leader = Leader(self._work.get, self.keys, own_id)
         self._recorder = Recorder(self._keeper, self._lists, self.writer, self.leader)
         self._subscribers: list[Callable[[Snapshot], None]] = []
@@ -133,22 +133,20 @@ class Store:
 
     def _tell(self, snapshot: Snapshot) -> None:
         """Log and count each refusal once, when it appears."""
-        found = frozenset(snapshot.refused) | frozenset(snapshot.warnings)
-        for refusal in [*snapshot.refused, *snapshot.warnings]:
-            if refusal in self._said:
-                continue
-            is_refused = refusal in snapshot.refused
-            if is_refused:
-                self.status.rejected[refusal.route, refusal.reason] += 1
-            log.log(
-                logging.WARNING,
-                "%s %s: %s",
-                "Refused" if is_refused else "Doubtful",
-                refusal.key,
-                refusal.text,
-                extra={"event": "refused", "route": refusal.route, "reason": refusal.reason},
-            )
-        self._said = found
+        for word, found in (("Refused", snapshot.refused), ("Doubtful", snapshot.warnings)):
+            for refusal in found:
+                if refusal in self._said:
+                    continue
+                if word == "Refused":
+                    self.status.rejected[refusal.route, refusal.reason] += 1
+                log.warning(
+                    "%s %s: %s",
+                    word,
+                    refusal.key,
+                    refusal.text,
+                    extra={"event": "refused", "route": refusal.route, "reason": refusal.reason},
+                )
+        self._said = frozenset((*snapshot.refused, *snapshot.warnings))
 
     # Disk
 

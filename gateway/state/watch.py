@@ -14,16 +14,17 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from gateway.config.settings import Redis
 from gateway.errors import StoreDenied, StoreError, StoreUnavailable
 from gateway.state.address import open_link
-from gateway.state.keeper import Keeper
+from gateway.state.keeper import Keeper, Reading
 from gateway.state.keys import Keys, Part
 from gateway.state.link import Link
 from gateway.state.members import ListReader
 from gateway.state.reader import read_route_names, read_routes
+from gateway.state.snapshot import Refusal
 from gateway.state.status import Mode, StoreStatus
 
 log = logging.getLogger("graygate.state")
@@ -32,6 +33,11 @@ LEAST_PAUSE_SECONDS = 0.02
 MOST_PAUSE_SECONDS = 2.0
 AUDIT_SECONDS = 300.0  # every list is read whole at least this often
 POLLED_IDS = 5000  # lists up to this size are read at every look when nobody tells us of changes
+
+JUDGED_AT_ONCE = 20  # routes, before others run again: about 2 ms
+
+Lists = Set[str] | Callable[[], list[str]]
+Names = tuple[frozenset[str] | None, list[Refusal]]
 
 _OF_A_ROUTE = (
     Part.ROUTE,
@@ -226,11 +232,9 @@ class Watch:
             return  # strata, instances, leader: nothing that the table depends on
         self._status.attempts += 1
         if is_about_names:
-            before = self._keeper.route_names
-            self._keeper.take_names(*await read_route_names(link, self._keys))
-            routes |= self._keeper.route_names ^ before
-            routes |= {n for n in self._keeper.route_names if self._keeper.reading(n) is None}
-        await self._read(link, routes & self._keeper.route_names, lists)
+            await self._read_with_names(link, routes, lists)
+        else:
+            await self._read(link, {n for n in routes if self._keeper.is_known(n)}, lists)
 
     async def _note_strangers(self, link: Link, keys: list[str]) -> None:
         """Remember unknown keys while they exist, so that a typing error shows."""
@@ -252,17 +256,37 @@ class Watch:
 
     async def _read_all(self, link: Link, lists: Callable[[], list[str]]) -> None:
         self._status.attempts += 1
-        names, problems = await read_route_names(link, self._keys)
-        self._keeper.take_names(names, problems)
-        await self._read(link, set(self._keeper.route_names), lists)
+        await self._read_with_names(link, None, lists)
+
+    async def _read_with_names(self, link: Link, routes: set[str] | None, lists: Lists) -> None:
+        """Read the set of routes, and of them those given, or all."""
+        names = await read_route_names(link, self._keys)
+        known = self._keeper.to_read(names[0])
+        if routes is not None:
+            known &= routes | self._keeper.unheard(names[0])
+        await self._read(link, known, lists, names)
 
     async def _read(
-        self, link: Link, routes: set[str], lists: set[str] | Callable[[], list[str]]
+        self, link: Link, routes: Set[str], lists: Lists, names: Names | None = None
     ) -> None:
-        """Read these routes, then the lists, and swap the result in."""
-        for raw in (await read_routes(link, self._keys, routes)).values():
-            self._keeper.take_route(raw)
+        """Read these routes, then the lists, and swap the result in.
+
+        Names and routes are taken in together: a scan that ends meanwhile publishes what is known,
+        and must not find new names beside old routes.
+        """
+        raws = await read_routes(link, self._keys, routes)
+        readings: list[Reading] = []
+        for number, raw in enumerate(raws.values()):
+            reading = self._keeper.judge(raw)
+            if reading is not None:
+                readings.append(reading)
+            if number % JUDGED_AT_ONCE == JUDGED_AT_ONCE - 1:
+                await asyncio.sleep(0)
+        if names is not None:
+            self._keeper.take_names(*names)
+        for reading in readings:
+            self._keeper.take(reading)
         wanted = lists() if callable(lists) else lists
-        await self._lists.refresh(link, [*wanted, *self._lists.missing()])
+        await self._lists.refresh(link, [*wanted, *self._lists.missing()], routes)
         self._status.synced_at = time.time()
         self._publish()

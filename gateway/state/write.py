@@ -7,24 +7,27 @@ redis-cli that the history does not hold yet is recorded first, so it counts as 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from gateway.errors import ConflictError, NotFoundError, RefusedError, StoreError
 from gateway.routing.lists import blacklist_name, whitelist_name
-from gateway.state.contract import validate
+from gateway.state.contract import MAX_RULES, validate
 from gateway.state.history import Delta, read_entries, way_back
 from gateway.state.keys import NAME_RULE, Keys, Part, is_name
 from gateway.state.link import Link
+from gateway.state.pending import portions
 from gateway.state.raw import RawRoute, RouteState
-from gateway.state.reader import read_routes
+from gateway.state.reader import read_route_names, read_routes
 from gateway.state.script import WRITE
 
 HISTORY_REVISIONS = 10_000
 MAX_IDS_PER_CHANGE = 100_000
+IDS_PER_REVISION = 20_000  # of a list that we change by ourselves, in as many steps as it takes
 MAX_ID_BYTES = 256
+WORDS_PER_COMMAND = 1000  # Lua unpacks some 8000 at most
 ATTEMPTS = 5  # of a change that names no revision and so may be tried on a newer state
 
 Edit = Callable[[RouteState], RouteState]
@@ -66,8 +69,14 @@ class Change:
 class Writer:
     """Writes routes; one link at a time, opened by whoever owns the connections."""
 
-    def __init__(self, link: Callable[[], Awaitable[Link]], keys: Keys) -> None:
+    def __init__(
+        self,
+        link: Callable[[], Awaitable[Link]],
+        keys: Keys,
+        is_in_force: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._link = link
+        self._is_in_force = is_in_force  # a route may be, though the store lost it
         self.keys = keys
 
     async def change(self, route: str, change: Change, author: Author) -> Written:
@@ -98,17 +107,26 @@ class Writer:
     async def revert(
         self, route: str, revision: int, author: Author, expected_revision: int | None = None
     ) -> Written:
-        """Bring small keys and lists back to how they stood at `revision`; a new revision."""
+        """Bring small keys and lists back to how they stood at `revision`; a new revision.
+
+        Where a list must gain or lose very many ids, further revisions follow with the rest.
+        """
         if revision < 1:
             raise NotFoundError(f"{route} has no revision {revision}: its history begins at 1")
         link = await self._link()
+        await self._recorded(link, route)
         entries = await read_entries(link, self.keys, route, after=revision - 1)
         goal = way_back(route, revision, entries)
         newest = entries[-1].revision
         if expected_revision not in (None, newest):
             raise _conflict(route, newest, expected_revision)
-        change = Change(lambda _: goal.state, goal.lists, expected_revision=newest)
-        return await self.change(route, change, author)
+        steps = {n: list(portions(d, IDS_PER_REVISION)) for n, d in goal.lists.items()}
+        written = Written(newest, changed=False)
+        for number in range(max(1, *map(len, steps.values())) if steps else 1):
+            lists = {name: deltas[number] for name, deltas in steps.items() if number < len(deltas)}
+            change = Change(lambda _: goal.state, lists, expected_revision=written.revision)
+            written = await self.change(route, change, author)
+        return written
 
     async def delete(
         self, route: str, author: Author, expected_revision: int | None = None
@@ -116,8 +134,10 @@ class Writer:
         """Remove a route on purpose; its history and its lists stay, so it can come back."""
         link = await self._link()
         raw = await self._recorded(link, route)
-        if raw.is_empty:
-            raise NotFoundError(f"there is no route {route} in the store")
+        if raw.is_empty and not self._is_in_force(route):
+            names, _ = await read_route_names(link, self.keys)
+            if route not in (names or ()):
+                raise NotFoundError(f"there is no route {route} in the store")
         if expected_revision not in (None, raw.revision):
             raise _conflict(route, raw.revision, expected_revision)
         small: list[Operation] = [(number, "DEL", ()) for number in (2, 3, 4, 5)]
@@ -143,9 +163,7 @@ class Writer:
             raise RefusedError(f"{route[:64]!a} is no route name: use {NAME_RULE}")
         for _ in range(ATTEMPTS):
             raw = (await read_routes(link, self.keys, [route]))[route]
-            if not raw.is_readable:
-                wrong = validate(raw, self.keys).refused[0]
-                raise RefusedError(f"{wrong.key}: {wrong.text}")
+            _check_readable(raw, self.keys)
             if not raw.is_text:
                 raise RefusedError(
                     f"route {route} holds bytes that are not UTF-8 text; mend it in the store first"
@@ -201,6 +219,15 @@ class Writer:
         if not isinstance(reply, list) or len(reply) != 3:
             raise StoreError("The store answered the write script in an unknown form.")
         outcome, revision = reply[0], int(reply[1])
+        if outcome == b"type":
+            key = names[revision - 1]
+            raise RefusedError(
+                f"{key} is of another type than the contract says, so nothing was written; look at "
+                f"it with TYPE {key}, then remove it with: DEL {key}"
+            )
+        if outcome == b"full":
+            key = keys.history(raw.name)
+            raise RefusedError(f"{key} takes no further entry; begin a new one with: DEL {key}")
         if outcome == b"term":
             raise ConflictError("This gateway is no longer the leader; the new leader goes on.")
         if outcome == b"conflict":
@@ -288,20 +315,32 @@ def _small_operations(before: RouteState, after: RouteState, route: str) -> list
     sections = ((2, before.route, after.route), (3, before.versions, after.versions),
                 (4, before.weights, after.weights))  # fmt: skip
     for number, old, new in sections:
-        gone = tuple(name for name in old if name not in new)
-        if gone:
-            operations.append((number, "HDEL", gone))
-        put = tuple(
-            word for name in new if old.get(name) != new[name] for word in (name, new[name])
-        )
-        if put:
-            operations.append((number, "HSET", put))
+        gone = [name for name in old if name not in new]
+        put = [word for name in new if old.get(name) != new[name] for word in (name, new[name])]
+        operations += [(number, "HDEL", words) for words in _in_commands(gone)]
+        operations += [(number, "HSET", words) for words in _in_commands(put)]
     if before.rules != after.rules:
         if before.rules:
             operations.append((5, "DEL", ()))
-        if after.rules:
-            operations.append((5, "RPUSH", after.rules))
+        operations += [(5, "RPUSH", words) for words in _in_commands(after.rules)]
     return operations
+
+
+def _in_commands(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The words in portions that Lua can unpack; pairs stay together."""
+    for start in range(0, len(words), WORDS_PER_COMMAND):
+        yield tuple(words[start : start + WORDS_PER_COMMAND])
+
+
+def _check_readable(raw: RawRoute, keys: Keys) -> None:
+    """Raise for a route that cannot be written to before somebody mends it in the store."""
+    if raw.history_problem is not None:
+        raise RefusedError(f"{keys.history(raw.name)}: {raw.history_problem.text}")
+    has_all_rules = not isinstance(raw.rules, tuple) or len(raw.rules) <= MAX_RULES
+    if raw.is_readable and has_all_rules:
+        return
+    texts = [f"{refusal.key}: {refusal.text}" for refusal in validate(raw, keys).refused]
+    raise RefusedError("; ".join(texts))
 
 
 def _conflict(route: str, now: int | None, expected: int | None) -> ConflictError:

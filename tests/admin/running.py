@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import socket
 import time
 from collections import Counter
@@ -68,9 +69,7 @@ class Running:
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    async def ask(
-        self, method: str, path: str, content: object = None, **headers: str
-    ) -> Answer:
+    async def ask(self, method: str, path: str, content: object = None, **headers: str) -> Answer:
         """One call; `content` is sent as JSON, or as it is when it is bytes.
 
         A header is named by a keyword: `if_match="3"`.
@@ -79,7 +78,7 @@ class Running:
         body = None
         if content is not None:
             given.setdefault("content-type", JSON)
-            body = content if isinstance(content, bytes) else msgspec.json.encode(content)
+            body = io.BytesIO(content if isinstance(content, bytes) else _json(content))
         url = self.url + path
         async with self.session.request(
             method, url, data=body, headers=given, allow_redirects=False
@@ -91,6 +90,21 @@ class Running:
         answer = await self.ask("GET", path)
         assert answer.status == 200, answer
         return answer.json
+
+    async def ask_until(
+        self, status: int, method: str, path: str, content: object = None
+    ) -> Answer:
+        """The first answer of this status; fails when none comes in time."""
+        deadline = time.monotonic() + SECONDS
+        while (answer := await self.ask(method, path, content)).status != status:
+            assert time.monotonic() < deadline, answer
+            await asyncio.sleep(0.02)
+        return answer
+
+    def worker(self, sequence: int | None = None) -> Worker:
+        """A worker that holds the table `sequence`, the newest when none is given."""
+        newest = self.store.snapshot.sequence
+        return Worker(len(self.workers), 4711, newest if sequence is None else sequence)
 
     async def raw(self, request: bytes) -> bytes:
         """What comes back for these bytes, up to the end of the connection."""
@@ -142,8 +156,12 @@ async def until(condition: Callable[[], bool], what: str) -> None:
         await asyncio.sleep(0.005)
 
 
-def redis_settings(server: Server) -> Redis:
-    return Redis(url=server.url, timeout_seconds=5.0)
+def _json(content: object) -> bytes:
+    return msgspec.json.encode(content)
+
+
+def redis_settings(server: Server, timeout_seconds: float = 5.0) -> Redis:
+    return Redis(url=server.url, timeout_seconds=timeout_seconds)
 
 
 def plant(server: Server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ REPOSITORY = str(Path(__file__).parents[2])
 
 
 class Parent:
-    """A Python program that starts something, says in one line of JSON what, and waits."""
+    """A Python program that starts children, says their "pid" or "pids" as JSON, and waits."""
 
     def __init__(self, program: str) -> None:
         code = f"import json, signal, sys, pathlib\n{program}\nsys.stdout.flush()\nsignal.pause()\n"
@@ -41,6 +42,10 @@ class Parent:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        # A test that failed halfway must not leave the child that it is about.
+        for pid in [self.said["pid"]] if "pid" in self.said else self.said["pids"]:
+            if is_alive(pid):
+                os.kill(pid, signal.SIGKILL)
 
 
 def is_alive(pid: int) -> bool:

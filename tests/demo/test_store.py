@@ -260,10 +260,10 @@ class TestKilledParent:
             port, orphan = killed.said["port"], killed.said["pid"]
             ask(port, "SET", "k", "v")
             killed.kill()
-        assert is_alive(orphan)
-        store.start()
-        assert not is_alive(orphan)
-        assert ask(store.port, "GET", "k") == "v"
+            assert is_alive(orphan)
+            store.start()
+            assert not is_alive(orphan)
+            assert ask(store.port, "GET", "k") == "v"
 
     def test_an_orphan_that_cannot_say_who_it_is_is_left_alone_and_named(
         self, store: EmbeddedStore, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -272,7 +272,6 @@ class TestKilledParent:
         with self.run(folder, UNTIED) as killed:
             orphan = killed.said["pid"]
             killed.kill()
-        try:
             kill(orphan, signal.SIGSTOP)
             with pytest.raises(UsageError) as refused:
                 store.start()
@@ -281,9 +280,6 @@ class TestKilledParent:
                 "end it, then start again"
             )
             assert is_alive(orphan)
-        finally:
-            kill(orphan)
-            wait_gone(orphan)
 
     @staticmethod
     def run(folder: Path, before: str = "") -> Parent:

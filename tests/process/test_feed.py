@@ -145,6 +145,7 @@ async def test_a_worker_that_comes_later_gets_everything(channel: Channel) -> No
     first = channel.worker(0)
     await until(lambda: held(channel) == [1], "the first holds 1")
     channel.feed.publish(snapshot(2, [spec(v2=50.0)], [small_list(b"alice")]))
+    await until(lambda: held(channel) == [2], "the first holds 2")
     second = channel.worker(1)
     await until(lambda: held(channel) == [2, 2], "both hold 2")
     assert [update.is_full for update in first.updates] == [True, False]

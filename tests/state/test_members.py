@@ -214,3 +214,26 @@ def saved_revision(folder: Path) -> int:
     """The revision of the route in the last good table on disk; 0 = none."""
     snapshot, _ = LastGood(folder).load()
     return snapshot.routes["chat"].revision if snapshot and snapshot.routes else 0
+
+
+async def test_very_many_ids_by_hand_are_recorded_in_portions_and_can_be_taken_back(
+    store: Server,
+) -> None:
+    seed(store)
+    async with following(store) as followed:
+        await loaded(followed)
+        await leading(followed)
+        await eventually(lambda: followed.snapshot.routes["chat"].revision == 1, "recorded")
+        fill(store, 130_000)
+        await eventually(lambda: len(large(followed)) == 130_000, "in force")
+        await eventually(
+            lambda: followed.snapshot.routes["chat"].revision >= 7 and not followed._lists.pending,
+            "recorded in portions",
+        )
+        back = await followed.writer.revert("chat", 1, ME)
+        assert store.cli(f"SCARD {KEY}") == 0
+        await eventually(
+            lambda: followed.snapshot.routes["chat"].revision == back.revision, "back in force"
+        )
+        await eventually(lambda: len(large(followed)) == 0, "nobody is on the list")
+        assert followed.status.reconnects == 0

@@ -1,0 +1,260 @@
+"""The way from a command to a running gateway: find it, ask it, and tell what it refused.
+
+Only what a command needs is imported here: `graygate get` must be there at once. (`http.client`
+brings `ssl` along, but a context, which costs more than the rest together, is made for https only.)
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
+
+import msgspec
+
+from gateway.config.environment import GATEWAY_VARIABLE as VARIABLE
+from gateway.config.secret import Secret
+from gateway.config.secret_file import read_secret
+from gateway.errors import (
+    ConflictError,
+    GatewayUnreachable,
+    GraygateError,
+    NotFoundError,
+    RefusedError,
+    StoreDenied,
+    StoreError,
+    StoreReadOnly,
+    StoreUnavailable,
+    UsageError,
+)
+from gateway.process.runfile import RUN_FILE, read_run_file
+
+FLAG = "--gateway"
+TOKEN_VARIABLE = "GRAYGATE_ADMIN__TOKEN"
+TOKEN_FILE_VARIABLE = "GRAYGATE_ADMIN__TOKEN_FILE"
+DEFAULT_URL = "http://127.0.0.1:8081"
+PROBLEM = "application/problem+json"
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 60.0
+
+Answered = TypeVar("Answered")
+
+_BY_CODE: Mapping[str, type[GraygateError]] = {
+    kind.code: kind
+    for kind in (
+        *(UsageError, NotFoundError, RefusedError, ConflictError),
+        *(StoreError, StoreUnavailable, StoreDenied, StoreReadOnly),
+    )
+}
+
+
+class _Problem(msgspec.Struct):
+    """What the gateway says when it does not do what it was asked."""
+
+    code: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The gateway did it; `body` is JSON."""
+
+    body: bytes
+    url: str
+
+    def read(self, kind: type[Answered]) -> Answered:
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except (msgspec.DecodeError, UnicodeError) as error:
+            raise GraygateError(
+                f"The gateway at {self.url} answers in a form that this command does not know "
+                f"({error}); use the graygate of the gateway's own version."
+            ) from None
+
+
+class Gateway:
+    """A gateway's admin port; every call is a connection of its own."""
+
+    def __init__(self, url: SplitResult, token: Secret, by: str) -> None:
+        self.url = url.geturl().rstrip("/")
+        self._parts = url
+        self._token = token
+        self._by = by
+
+    def __repr__(self) -> str:
+        return f"<Gateway at {self.url}>"
+
+    def get(self, *path: str, query: Mapping[str, str | int] | None = None) -> Reply:
+        return self.call("GET", *path, query=query)
+
+    def call(
+        self,
+        method: str,
+        *path: str,
+        content: object = None,
+        query: Mapping[str, str | int] | None = None,
+        revision: int | None = None,
+    ) -> Reply:
+        """Asks /api/v1/<path>, or raises one of our errors that says what the gateway said.
+
+        With `revision` it is done only if the route still stands there.
+        """
+        headers = self._headers()
+        if revision is not None:
+            headers["If-Match"] = f'"{revision}"'
+        body = None
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+            try:
+                body = msgspec.json.encode(content)
+            except UnicodeEncodeError:
+                raise UsageError("an argument is not valid UTF-8 text") from None
+        target = "/".join([self._parts.path.rstrip("/"), "api/v1", *map(_quoted, path)])
+        if query:
+            target += "?" + urlencode(query, errors="surrogateescape")
+        return self._exchange(method, target, body, headers)
+
+    def _headers(self) -> dict[str, str | bytes]:
+        headers: dict[str, str | bytes] = {
+            "Accept": f"application/json, {PROBLEM}",
+            "X-Graygate-Client": "cli",
+            "X-Graygate-By": self._by.encode(errors="replace"),
+        }
+        if self._token:
+            headers["Authorization"] = b"Bearer " + self._token.reveal().encode()
+        return headers
+
+    def _exchange(
+        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str | bytes]
+    ) -> Reply:
+        connection = self._connect()
+        try:
+            connection.request(method, target, body, headers)
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise GatewayUnreachable(self._broken_off(error, is_write=method != "GET")) from None
+        finally:
+            connection.close()
+        kind = response.headers.get_content_type()
+        if kind == PROBLEM:
+            raise self._refusal(response.status, content)
+        if response.status == 200 and kind == "application/json":
+            return Reply(content, self.url)
+        raise GatewayUnreachable(
+            f"What answers at {self.url} is not the admin port of a gateway "
+            f"(it sent {response.status} {kind}); name the right one with {FLAG} or {VARIABLE}."
+        )
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        connection: http.client.HTTPConnection
+        if self._parts.scheme == "https":
+            connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS)
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
+        try:
+            connection.connect()
+        except (OSError, UnicodeError) as error:
+            connection.close()
+            raise GatewayUnreachable(
+                f"No gateway answers at {self.url} ({_words(error)}); start one with: graygate up, "
+                f"or name another with {FLAG} URL or {VARIABLE}."
+            ) from None
+        connection.sock.settimeout(ANSWER_SECONDS)
+        return connection
+
+    def _broken_off(self, error: Exception, *, is_write: bool) -> str:
+        doubt = "; it may have done it all the same, so look before you repeat it"
+        return (
+            f"The gateway at {self.url} gave no whole answer ({_words(error)})"
+            f"{doubt if is_write else ''}."
+        )
+
+    def _refusal(self, status: int, content: bytes) -> GraygateError:
+        try:
+            problem = msgspec.json.decode(content, type=_Problem)
+        except (msgspec.DecodeError, UnicodeError):
+            problem = _Problem()
+        if status == 401:
+            how = "refuses the token of" if self._token else "wants a token: set"
+            return GraygateError(
+                f"The gateway at {self.url} {how} {TOKEN_VARIABLE} or {TOKEN_FILE_VARIABLE}."
+            )
+        detail = problem.detail or f"The gateway at {self.url} answered {status}."
+        kind = _BY_CODE.get(problem.code)
+        if kind is None:
+            kind = StoreUnavailable if problem.code.startswith("store_") else GraygateError
+        return kind(detail)
+
+
+def find_gateway(named: str | None, environ: Mapping[str, str]) -> Gateway:
+    """The gateway that is named, else the one that runs in this folder, else the usual address."""
+    url, where = named, FLAG
+    if url is None:
+        url, where = environ.get(VARIABLE) or None, VARIABLE
+    if url is None:
+        running = read_run_file(RUN_FILE)
+        url, where = running.admin_url if running else DEFAULT_URL, str(RUN_FILE)
+    return Gateway(_parsed(url, where), _token(environ), _user(environ))
+
+
+def _parsed(url: str, where: str) -> SplitResult:
+    """Not repeated when it is wrong: people put passwords into URLs."""
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or not url.isprintable() or " " in url:
+        raise UsageError(f"{where} takes the URL of an admin port, as in {DEFAULT_URL}.")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise UsageError(
+            f"{where} takes scheme, host, port and path; the token belongs into {TOKEN_VARIABLE}."
+        )
+    return parts
+
+
+def _token(environ: Mapping[str, str]) -> Secret:
+    text, file = environ.get(TOKEN_VARIABLE), environ.get(TOKEN_FILE_VARIABLE)
+    if text and file:
+        raise UsageError(f"{TOKEN_VARIABLE} and {TOKEN_FILE_VARIABLE} are both set; keep one.")
+    if file:
+        try:
+            token = read_secret(file)
+        except ValueError as error:
+            raise UsageError(f"{TOKEN_FILE_VARIABLE} {error}.") from None
+    else:
+        token = Secret(text or "")
+    if not token.reveal().isprintable():
+        raise UsageError(
+            "The token holds a character that no header can carry, a line end perhaps."
+        )
+    return token
+
+
+def _user(environ: Mapping[str, str]) -> str:
+    name = environ.get("USER") or environ.get("LOGNAME")
+    if not name:
+        try:
+            name = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            name = f"uid {os.getuid()}"
+    return "".join(character for character in name if character.isprintable())[:128]
+
+
+def _quoted(segment: str) -> str:
+    return quote(segment, safe="", errors="surrogateescape")
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, in the words of the system where there are any."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or str(error) or type(error).__name__

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parse_openmetrics,
+)
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.config.settings import Redis
+from gateway.metrics.names import ALL
+from tests.admin.running import Running, plant, redis_settings, revision, running, until
+from tests.servers import Server
+
+
+def parse_text(body: str) -> Iterable[Metric]:
+    return text_string_to_metric_families(body)  # type: ignore[no-untyped-call]  # theirs
+
+
+Numbers = dict[tuple[str, tuple[str, ...]], float]
+
+
+async def scrape(side: Running) -> Numbers:
+    """Every sample by its name and the values of its labels, in the order of `names.py`."""
+    answer = await side.ask("GET", "/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    order = {series.full_name: series.labels for series in ALL}
+    return {
+        (
+            sample.name.removeprefix("graygate_"),
+            tuple(sample.labels[label] for label in order[sample.name]),
+        ): sample.value
+        for family in parse_text(answer.body.decode())
+        for sample in family.samples
+    }
+
+
+async def test_every_series_is_exposed_with_its_kind_and_help(side: Running) -> None:
+    body = (await side.ask("GET", "/metrics")).body.decode()
+    families = {family.name: family for family in parse_text(body)}
+    for series in ALL:
+        family = families.pop(f"graygate_{series.name}")
+        assert (family.type, family.documentation) == (series.kind.value, series.help)
+    assert not families
+
+
+async def test_openmetrics_is_spoken_to_those_who_ask_for_it(side: Running) -> None:
+    answer = await side.ask("GET", "/metrics", accept="application/openmetrics-text; version=1.0.0")
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert {family.name for family in parse_openmetrics(answer.body.decode())} == {
+        f"graygate_{series.name}" for series in ALL
+    }
+
+
+async def test_weights_revision_and_workers_are_told(side: Running) -> None:
+    side.workers += [side.worker(), side.worker(sequence=0)]
+    numbers = await scrape(side)
+    assert numbers["split_weight_ratio", ("chat", "v1")] == 0.9
+    assert numbers["split_weight_ratio", ("chat", "v2")] == 0.1
+    assert numbers["split_weight_ratio", ("chat", "v3")] == 0
+    assert numbers["config_revision", ("chat",)] == 1
+    assert (numbers["workers", ()], numbers["workers_current", ()]) == (2, 1)
+
+
+async def test_a_paused_route_gives_everything_to_stable(side: Running, store: Server) -> None:
+    store.cli("HSET gray:route:chat paused 1")
+    await until(lambda: side.store.snapshot.routes["chat"].spec.paused, "the route is paused")
+    numbers = await scrape(side)
+    assert numbers["split_weight_ratio", ("chat", "v1")] == 1
+    assert numbers["split_weight_ratio", ("chat", "v2")] == 0
+
+
+async def test_what_the_workers_counted_is_told(side: Running) -> None:
+    side.decisions["chat", "v2", "weight"] = 3
+    side.requests["chat", "v2", "200"] = 2
+    numbers = await scrape(side)
+    assert numbers["routing_decisions_total", ("chat", "v2", "weight")] == 3
+    assert numbers["requests_total", ("chat", "v2", "200")] == 2
+
+
+async def test_the_numbers_of_the_store_move_with_what_happens_to_it(fresh_valkey: Server) -> None:
+    plant(fresh_valkey)
+    async with running(redis_settings(fresh_valkey)) as side:
+        await revision(side)
+        start = await scrape(side)
+        assert start["redis_up", ()] == 1
+        assert start["watch_mode", ("push",)] == 1
+        assert start["snapshot_age_seconds", ()] < 60
+        assert ("config_refused", ("chat",)) not in start
+
+        fresh_valkey.cli("HSET gray:route:chat:weights v2 50")
+        await until(
+            lambda: side.store.snapshot.routes["chat"].spec.weights == {"v2": 50}, "in force"
+        )
+        good = await scrape(side)
+        assert good["config_sequence", ()] > start["config_sequence", ()]
+        assert good["config_update_attempt_total", ()] >= start["config_update_attempt_total", ()]
+        assert good["config_update_success_total", ()] > start["config_update_success_total", ()]
+        name = "config_last_reload_success_timestamp_seconds"
+        assert good[name, ()] > start[name, ()]
+
+        fresh_valkey.cli("HSET gray:route:chat:weights v2 140")
+        await until(lambda: bool(side.store.snapshot.refused), "nonsense is refused")
+        bad = await scrape(side)
+        assert bad["config_rejected_total", ("chat", "bad_value")] == 1
+        assert bad["config_refused", ("chat",)] == 1
+        assert bad["config_revision", ("chat",)] == good["config_revision", ("chat",)]
+
+        fresh_valkey.kill()
+        await until(lambda: not side.store.status.is_connected, "the store is missed")
+        away = await scrape(side)
+        assert away["redis_up", ()] == 0
+        assert away["watch_mode", ("none",)] == 1
+        assert away["config_update_failure_total", ()] > bad["config_update_failure_total", ()]
+        fresh_valkey.start()
+        await until(lambda: side.store.status.is_connected, "the store is back")
+        assert (await scrape(side))["redis_reconnects_total", ()] == 1
+
+
+async def test_a_process_that_never_saw_a_store_has_no_age_but_all_series() -> None:
+    async with running(Redis(url="unix:///nowhere")) as side:
+        numbers = await scrape(side)
+        assert numbers["snapshot_age_seconds", ()] != numbers["snapshot_age_seconds", ()]  # NaN
+        assert numbers["redis_up", ()] == 0
+
+
+async def test_labels_cannot_be_made_by_calls(side: Running) -> None:
+    before = set(await scrape(side))
+    for number in range(20):
+        await side.ask("GET", f"/api/v1/routes/r{number}")
+        await side.ask("PUT", f"/api/v1/routes/r{number}/weights", {"weights": {"v2": 1}})
+    assert set(await scrape(side)) == before

@@ -1,0 +1,57 @@
+"""The operator's side of a gateway in a thread of its own, for commands that speak to one."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gateway.config.settings import Redis
+from gateway.state.snapshot import HeldRoute
+from tests.admin.running import SECONDS, Running, running
+from tests.servers import wait_until
+
+
+class Live:
+    """What the tests of commands see of it."""
+
+    def __init__(self, side: Running) -> None:
+        self.side = side
+        self.url = side.url
+
+    def held(self, route: str = "chat") -> HeldRoute | None:
+        return self.side.store.snapshot.routes.get(route)
+
+    def wait_revision(self, revision: int, route: str = "chat") -> None:
+        """Returns when the route is in force at this revision or a later one."""
+        wait_until(
+            lambda: (held := self.held(route)) is not None and held.revision >= revision,
+            f"{route} stands at revision {revision}",
+        )
+
+
+@contextmanager
+def live(redis: Redis, *, token: str = "") -> Iterator[Live]:
+    """Runs the API in a thread until the block ends."""
+    sides: list[Running] = []
+    must_end = asyncio.Event()
+    is_up = threading.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        async with running(redis, token=token) as side:
+            sides.append(side)
+            loops.append(asyncio.get_running_loop())
+            is_up.set()
+            await must_end.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        assert is_up.wait(SECONDS), "the API is up"
+        yield Live(sides[0])
+    finally:
+        if loops:
+            loops[0].call_soon_threadsafe(must_end.set)
+        thread.join(SECONDS)
