@@ -84,7 +84,7 @@ class Prober:
             self._tasks.append(asyncio.create_task(self._probe(reader, writer)))
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *reason: object) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

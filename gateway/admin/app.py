@@ -8,7 +8,7 @@ import socket
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.admin import explain, health, history, lists, prometheus, routes, state
+from gateway.admin import explain, health, history, instances, lists, prometheus, routes, state
 from gateway.admin.context import CONTEXT, AdminContext
 from gateway.admin.guard import guard
 from gateway.admin.problem import errors_as_problems
@@ -30,6 +30,7 @@ class Admin:
                 web.get("/readyz", health.ready),
                 web.get("/metrics", prometheus.metrics),
                 web.get("/api/v1/state", state.show),
+                web.get("/api/v1/instances", instances.index),
                 web.get("/api/v1/routes", routes.index),
                 web.get("/api/v1/routes/{route}", routes.show),
                 web.delete("/api/v1/routes/{route}", routes.delete),

@@ -102,13 +102,8 @@ def number(request: web.Request, name: str, default: int, most: int) -> int:
 
 
 def answer(content: object, revision: int | None = None) -> web.Response:
-    response = web.Response(body=_json(content), content_type="application/json")
+    response = web.Response(body=msgspec.json.encode(content), content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     if revision is not None:
         response.headers["ETag"] = f'"{revision}"'
     return response
-
-
-def _json(content: object) -> bytes:
-    # Not orjson: notes of a version may hold whole numbers of any length, which it refuses.
-    return msgspec.json.encode(content)

@@ -14,6 +14,11 @@ def require_somebody_to_ask(is_sure: bool) -> None:
 
 
 def ask(question: str) -> None:
-    """Returns when the answer is yes; click.Abort when it is no."""
-    if not click.confirm(question, err=True):
-        raise click.Abort
+    """Returns when the answer is yes; click.Abort when it is no, or there is none."""
+    try:
+        if click.confirm(question, err=True):
+            return
+    except click.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # which click takes for a no
+            raise KeyboardInterrupt from None
+    raise click.Abort

@@ -151,8 +151,10 @@ def _print(gateway: Gateway, as_json: bool, path: tuple[str, ...], most: int) ->
         print_json(reply.body)
         return
     members = reply.read(_Members)
-    is_seen = sys.stdout.isatty()  # elsewhere the ids come as they are, to be read by --file
+    # Off the terminal ids come as they are, to be read by --file: nothing that looks like a colour
+    # may be taken out of them.
+    is_seen = sys.stdout.isatty()
     for unit in members.ids:
-        click.echo(plain(unit) if is_seen else unit)
+        click.echo(plain(unit) if is_seen else unit, color=True)
     if members.count > len(members.ids):
         click.echo(f"{len(members.ids)} of {members.count} ids; --most shows more.", err=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.config.networks import networks_of
 from gateway.config.settings import Settings
 from gateway.config.store_url import is_plain_text, url_problem
 
@@ -87,12 +88,13 @@ def _redis_tls(settings: Settings) -> Iterator[Finding]:
 
 def _trusted_proxies(settings: Settings) -> Iterator[Finding]:
     for network in settings.routing.trusted_proxies:
-        if network == "*":
-            continue
         try:
-            ipaddress.ip_network(network)
+            networks_of([network])
         except ValueError:
-            what = f"{network!r} is not a network such as 10.0.0.0/8, nor *{_meant(network)}"
+            what = (
+                f"{network!r} is not a network such as 10.0.0.0/8, nor private, nor *"
+                f"{_meant(network)}"
+            )
             yield Finding(("routing.trusted_proxies",), what)
 
 

@@ -19,17 +19,6 @@ Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 Count = Annotated[int, Meta(ge=1)]
 
 
-# Who is in front of a gateway usually stands in the same private network; strangers do not.
-PRIVATE_NETWORKS = (
-    "127.0.0.0/8",
-    "::1/128",
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "fc00::/7",
-)
-
-
 def setting(help_line: str) -> Meta:
     return Meta(description=help_line)
 
@@ -96,8 +85,11 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
 
     trusted_proxies: Annotated[
         tuple[str, ...],
-        setting("networks whose forwarded headers and user ids are believed; * = everyone"),
-    ] = PRIVATE_NETWORKS
+        setting(
+            "networks whose forwarded headers and user ids are believed; "
+            "private = loopback and private networks, * = everyone"
+        ),
+    ] = ("private",)
     override_key: Annotated[
         Secret, setting("key that signs X-Graygate-Override; empty = the header is ignored")
     ] = Secret()

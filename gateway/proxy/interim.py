@@ -14,7 +14,7 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import aiohttp
@@ -23,6 +23,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from gateway.config.networks import networks_of
 from gateway.config.settings import Settings
 from gateway.routing.decide import Decision, decide
 from gateway.routing.facts import RequestFacts, canonical_path
@@ -93,12 +94,7 @@ class InterimPlane:
         self.decisions: dict[tuple[str, str, str], int] = {}
         self.requests: dict[tuple[str, str, str], int] = {}
         self._backlog = settings.listen.backlog
-        self._trusts_all = "*" in settings.routing.trusted_proxies
-        self._trusted: list[_Network] = [
-            ip_network(text, strict=False)
-            for text in settings.routing.trusted_proxies
-            if text != "*"
-        ]
+        self._trusted = networks_of(settings.routing.trusted_proxies)
         self._busy: set[object] = set()
         self._is_draining = False
 
@@ -297,8 +293,6 @@ class InterimPlane:
         return nearest
 
     def _is_trusted(self, address: str) -> bool:
-        if self._trusts_all:
-            return True
         return bool(address) and any(ip_address(address) in one for one in self._trusted)
 
 

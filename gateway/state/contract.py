@@ -8,39 +8,33 @@ know them.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import msgspec
 
 from gateway.routing.bucket import natural_key
-from gateway.routing.facts import canonical_path
 from gateway.routing.rules import compile_rule
 from gateway.routing.spec import RouteSpec, RuleSpec, VersionSpec
 from gateway.routing.suggest import suggest
-from gateway.routing.unit import parse_source
+from gateway.state.fields import (
+    FIELDS,
+    PERCENT,
+    TIMEOUTS,
+    seconds,
+    short,
+    wrong_with_meta,
+    wrong_with_url,
+)
 from gateway.state.keys import NAME_RULE, Keys, Part, is_name
 from gateway.state.raw import RawRoute, Unreadable
 from gateway.state.snapshot import Refusal
 
 MAX_VALUE_BYTES = 64 * 1024
+MAX_FIELDS = 200  # of one hash
+MAX_FINDINGS = 20  # of one route: a script gone wild must not fill the log
 MAX_VERSIONS = 100
 MAX_RULES = 200
-MAX_TIMEOUT_SECONDS = 86_400
-DIALECTS = ("openai", "anthropic", "kserve", "problem")
-TIMEOUTS = ("connect", "first_byte", "idle", "total")
-
-_PERCENT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,6})?")
-_SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?")
-_METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
-_HOST = re.compile(
-    r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*"
-    r"|\[[0-9a-f:.]+\]"
-)
-_TRUE = ("1", "true", "yes", "on")
-_FALSE = ("0", "false", "no", "off")
 
 
 @dataclass(slots=True)
@@ -90,16 +84,21 @@ class _Judge:
     # What all parts share
 
     def refuse(self, reason: str, text: str) -> None:
-        self.verdict.refused.append(Refusal(self.raw.name, self.key, reason, text))
+        if len(self.verdict.refused) < MAX_FINDINGS:
+            self.verdict.refused.append(Refusal(self.raw.name, self.key, reason, text))
 
     def warn(self, reason: str, text: str) -> None:
-        self.verdict.warnings.append(Refusal(self.raw.name, self.key, reason, text))
+        if len(self.verdict.warnings) < MAX_FINDINGS:
+            self.verdict.warnings.append(Refusal(self.raw.name, self.key, reason, text))
 
     def _hash(self, pairs: Mapping[bytes, bytes] | Unreadable, key: str) -> dict[str, str]:
         """The pairs as trimmed text; whatever is no text or too long is refused."""
         self.key = key
         if isinstance(pairs, Unreadable):
             self.refuse(pairs.reason, pairs.text)
+            return {}
+        if len(pairs) > MAX_FIELDS:
+            self.refuse("too_large", f"more than {MAX_FIELDS} fields; remove those without use")
             return {}
         texts: dict[str, str] = {}
         for name, value in pairs.items():
@@ -127,7 +126,7 @@ class _Judge:
         versions: dict[str, VersionSpec] = {}
         for name in sorted(texts, key=natural_key):
             if not is_name(name):
-                self.refuse("bad_value", f"{_short(name)} is no version name: use {NAME_RULE}")
+                self.refuse("bad_value", f"{short(name)} is no version name: use {NAME_RULE}")
                 continue
             version = self._version(name, texts[name])
             if version is not None:
@@ -143,6 +142,10 @@ class _Judge:
             except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
                 self.refuse("bad_value", f"version {name} is not valid JSON: {_why(error)}")
                 return None
+            wrong = wrong_with_meta(meta)
+            if wrong:
+                self.refuse("bad_value", f"version {name} {wrong}")
+                return None
             urls = meta.pop("urls", [])
             if isinstance(urls, str):
                 urls = urls.split()
@@ -150,7 +153,7 @@ class _Judge:
             self.refuse("bad_url", f"version {name} has no URL; write http://host:port")
             return None
         for url in urls:
-            wrong = _wrong_with_url(url)
+            wrong = wrong_with_url(url)
             if wrong:
                 self.refuse("bad_url", f"version {name}: {wrong}")
                 return None
@@ -169,7 +172,7 @@ class _Judge:
         elif not self._may_know(stable, versions):
             self.refuse(
                 "unknown_version",
-                f"stable is {_short(stable)}, which is not a valid entry of "
+                f"stable is {short(stable)}, which is not a valid entry of "
                 f"{self.keys.part(self.raw.name, Part.VERSIONS)}.{suggest(stable, versions)}",
             )
         return stable
@@ -197,12 +200,12 @@ class _Judge:
             if not self._may_know(name, versions):
                 self.refuse(
                     "unknown_version",
-                    f"{_short(name)} is no version of this route.{suggest(name, versions)}",
+                    f"{short(name)} is no version of this route.{suggest(name, versions)}",
                 )
-            elif not _PERCENT.fullmatch(text) or float(text) > 100:
+            elif not PERCENT.fullmatch(text) or float(text) > 100:
                 self.refuse(
                     "bad_value",
-                    f"the weight of {name} is {_short(text)}; write percent from 0 to 100, "
+                    f"the weight of {name} is {short(text)}; write percent from 0 to 100, "
                     "for instance 12.5",
                 )
             else:
@@ -251,16 +254,15 @@ class _Judge:
             if not self._may_know(name, versions):
                 self.refuse(
                     "unknown_version",
-                    f"{where} names {_short(name)}, which is no version of this route."
+                    f"{where} names {short(name)}, which is no version of this route."
                     f"{suggest(name, versions)}",
                 )
                 return None
         weights = None
         if rule.weights is not None:
-            before = len(self.verdict.refused)
             weights = self._percents({n: _number(w) for n, w in rule.weights.items()}, versions)
-            if len(self.verdict.refused) > before:
-                return None
+            if self.verdict.refused:
+                return None  # nothing of this route will be taken over
             weights.pop(stable, None)
         spec = RuleSpec(when=rule.when, version=rule.version, weights=weights, name=rule.name)
         try:
@@ -280,12 +282,12 @@ class _Judge:
             kind, _, timeout = name.partition("_")
             try:
                 if kind == "timeout" and timeout in TIMEOUTS:
-                    timeouts[timeout] = _seconds(text)
-                elif name in _FIELDS:
-                    target, parse = _FIELDS[name]
+                    timeouts[timeout] = seconds(text)
+                elif name in FIELDS:
+                    target, parse = FIELDS[name]
                     options[target] = parse(text)
                 else:
-                    self.warn("unknown_field", f"field {_short(name)} is ignored.{_near(name)}")
+                    self.warn("unknown_field", f"field {short(name)} is ignored.{_near(name)}")
             except ValueError as error:
                 self.refuse("bad_value", f"{name}: {error}")
         if timeouts:
@@ -317,12 +319,9 @@ class _TypedRule(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def _number(value: int | float | str) -> str:
+    if isinstance(value, int):
+        return str(value)
     return value if isinstance(value, str) else f"{value:.6f}".rstrip("0").rstrip(".")
-
-
-def _short(text: str) -> str:
-    """`text` in quotes, cut to what fits a sentence, with nothing a terminal would obey."""
-    return ascii(text if len(text) <= 64 else text[:61] + "...")
 
 
 def _why(error: BaseException) -> str:
@@ -330,116 +329,5 @@ def _why(error: BaseException) -> str:
 
 
 def _near(name: str) -> str:
-    known = [*_FIELDS, "stable", "salt", *(f"timeout_{timeout}" for timeout in TIMEOUTS)]
+    known = [*FIELDS, "stable", "salt", *(f"timeout_{timeout}" for timeout in TIMEOUTS)]
     return suggest(name, known)
-
-
-def _wrong_with_url(url: str) -> str | None:
-    """What is wrong with an endpoint's URL, never repeating a password that stands in it."""
-    if not url.isascii() or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in url):
-        return "a URL has a character outside printable ASCII"
-    try:
-        parts = urlsplit(url)
-        host, port, user = parts.hostname, parts.port, parts.username
-    except ValueError:
-        return f"{_short(url.rpartition('@')[2])} is no URL; write http://host:port"
-    if user is not None or "@" in parts.netloc:
-        return "a URL holds a user or password; credentials do not belong into the store"
-    if parts.scheme not in ("http", "https"):
-        return f"{_short(url)} does not begin with http:// or https://"
-    if not host or port == 0:
-        return f"{_short(url)} has no host or port 0; write http://host:port"
-    if parts.query or parts.fragment or "?" in url or "#" in url:
-        return f"{_short(url)} has a query or fragment; an endpoint is scheme, host, port, path"
-    return None
-
-
-# Parsers of the route's fields: text in, value out, ValueError with one sentence when wrong.
-
-
-def _words(text: str) -> list[str]:
-    words = text.replace(",", " ").split()
-    if not words:
-        raise ValueError("is empty; delete the field instead")
-    return list(dict.fromkeys(words))
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    hosts = tuple(word.lower().rstrip(".") for word in _words(text))
-    for host in hosts:
-        if not _HOST.fullmatch(host):
-            raise ValueError(f"{_short(host)} is no host name; leave out scheme and port")
-    return hosts
-
-
-def _paths(text: str) -> tuple[str, ...]:
-    for path in (paths := _words(text)):
-        if not path.startswith("/") or canonical_path(path.encode()) != path.encode():
-            raise ValueError(
-                f"{_short(path)} is no path prefix: begin with /, without '//', dots, '?' or '#'"
-            )
-    return tuple(paths)
-
-
-def _models(text: str) -> tuple[str, ...]:
-    return tuple(_words(text))
-
-
-def _methods(text: str) -> tuple[str, ...]:
-    methods = tuple(word.upper() for word in _words(text))
-    for method in methods:
-        if not _METHOD.fullmatch(method):
-            raise ValueError(f"{_short(method)} is no HTTP method")
-    return methods
-
-
-def _unit(text: str) -> tuple[str, ...]:
-    words = _words(text)
-    for word in words:
-        parse_source(word)
-    return tuple(words)
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"{_short(text)} is not one of {', '.join(choices)}")
-        return text
-
-    return parse
-
-
-def _flag(text: str) -> bool:
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise ValueError(f"{_short(text)} is neither 1 nor 0")
-
-
-def _percent(text: str) -> float:
-    if not _PERCENT.fullmatch(text) or float(text) > 100:
-        raise ValueError(f"{_short(text)} is not a percent from 0 to 100")
-    return float(text)
-
-
-def _seconds(text: str) -> float:
-    if not _SECONDS.fullmatch(text) or not 0 < float(text) <= MAX_TIMEOUT_SECONDS:
-        raise ValueError(
-            f"{_short(text)} is not a number of seconds above 0, at most {MAX_TIMEOUT_SECONDS}"
-        )
-    return float(text)
-
-
-_FIELDS: Mapping[str, tuple[str, Callable[[str], object]]] = {
-    "host": ("hosts", _hosts),
-    "path": ("paths", _paths),
-    "model": ("models", _models),
-    "methods": ("methods", _methods),
-    "unit": ("unit", _unit),
-    "jwt": ("jwt", _one_of("verified", "trusted")),
-    "paused": ("paused", _flag),
-    "dialect": ("dialect", _one_of(*DIALECTS)),
-    "failover": ("failover", _flag),
-    "spill_cap": ("spill_cap", _percent),
-}

@@ -55,11 +55,21 @@ class _Body(msgspec.Struct):
     lists: dict[str, _List]
 
 
+class _Encoded(msgspec.Struct):
+    """A body with lists that were encoded before."""
+
+    routes: dict[str, _Route]
+    lists: dict[str, msgspec.Raw]
+
+
 class LastGood:
     """Saves and loads snapshots in one folder; blocking, so call it off the loop."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # Encoding a million ids holds up the whole process, so it is done list by list, and only
+        # for those that changed.
+        self._encoded: dict[str, tuple[MemberList, msgspec.Raw]] = {}
 
     @property
     def missing(self) -> Problem:
@@ -69,25 +79,26 @@ class LastGood:
     def save(self, snapshot: Snapshot) -> None:
         """Raises OSError when the folder cannot be written; the old table is whole then."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lists: dict[str, _List] = {}
+        used: set[str] = set()
+        encoded: dict[str, tuple[MemberList, msgspec.Raw]] = {}
         for name, members in snapshot.lists.items():
             if isinstance(members.base, PackedTable):
                 file = _table_file(name, members.base)
+                used.add(file)
                 if not (self._folder / file).exists():
                     self._write(file, members.base.buffer)
-                lists[name] = _List(
-                    file=file, added=sorted(members.added), removed=sorted(members.removed)
-                )
-            else:
-                lists[name] = _List(ids=sorted(members.base))
+            known = self._encoded.get(name)
+            encoded[name] = known if known and known[0] is members else (members, _encode(members))
+        self._encoded = encoded
         routes = {
             name: _Route(held.spec, held.state, held.revision, held.changed_at_ms, held.fingerprint)
             for name, held in snapshot.routes.items()
         }
-        body = msgspec.json.encode(_Body(routes, lists))
+        lists = {name: raw for name, (_, raw) in encoded.items()}
+        body = msgspec.json.encode(_Encoded(routes, lists))
         seal = _Seal("last good table", FORMAT, hashlib.sha256(body).hexdigest())
         self._write(FILE, msgspec.json.encode(seal) + b"\n" + body + b"\n")
-        self._tidy({entry.file for entry in lists.values() if entry.file})
+        self._tidy(used)
 
     def load(self) -> tuple[Snapshot | None, Problem | None]:
         """The saved table, or None and why there is none; never raises for a damaged file."""
@@ -143,6 +154,17 @@ class LastGood:
             is_old_list = path.name.startswith("list-") and path.name not in used
             if is_old_list or path.name.startswith(".new-"):
                 path.unlink(missing_ok=True)
+
+
+def _encode(members: MemberList) -> msgspec.Raw:
+    if not isinstance(members.base, PackedTable):
+        return msgspec.Raw(msgspec.json.encode(_List(ids=sorted(members.base))))
+    entry = _List(
+        file=_table_file(members.name, members.base),
+        added=sorted(members.added),
+        removed=sorted(members.removed),
+    )
+    return msgspec.Raw(msgspec.json.encode(entry))
 
 
 def _table_file(name: str, table: PackedTable) -> str:

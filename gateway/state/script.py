@@ -16,8 +16,8 @@ from __future__ import annotations
 #       A list operation has the command "list" and the arguments: name in the history, then ids,
 #       each with "+" or "-" before it; with "=" before that it is told to the history only.
 #       "=?" as the first says that the list changed in more ways than are known.
-# Answer {"ok" | "same" | "conflict" | "term", revision, time in ms}, {"type", number of the key that
-#       is of another type, 0}, or {"full", 0, time} when the history takes no further number
+# Answer {"ok" | "same" | "conflict" | "term", revision, time in ms}, or {"type", number of the key
+#       that is of another type, 0}, or {"full", 0, time} when the history takes no further number
 #
 # Strings are compared byte by byte here: `<` would follow the locale that the store was started in.
 WRITE = """
@@ -147,8 +147,9 @@ return {'ok', revision, now}
 """
 
 # The lease never expires by itself: a value with its end in it keeps the term, so that it only
-# ever grows. An end further away than any lease means that the store's clock went back; nobody would
-# lead until it is there again. KEYS 1 leader; ARGV 1 own id, 2 lease in ms (0 = give it back).
+# ever grows. An end further away than any lease means that the clock of the store went back; nobody
+# would lead until it is there again.
+# KEYS 1 leader; ARGV 1 own id, 2 lease in ms (0 = give it back).
 # Answer: the term when the lease is ours now, else 0.
 LEASE = """
 local term, holder, ends = string.match(redis.call('GET', KEYS[1]) or '', '^(%d+):(.*):(%d+)$')

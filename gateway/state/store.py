@@ -12,6 +12,7 @@ from pathlib import Path
 from gateway.config.settings import Redis
 from gateway.errors import StoreError, StoreUnavailable
 from gateway.state.address import open_link
+from gateway.state.instances import Instances
 from gateway.state.keeper import Keeper
 from gateway.state.keys import Keys
 from gateway.state.lastgood import LastGood
@@ -71,6 +72,7 @@ class Store:
         self._watch = Watch(settings, self._keeper, self._lists, self.status, self._publish)
         self.writer = Writer(self._work.get, self.keys, lambda name: name in self.snapshot.routes)
         self.leader = Leader(self._work.get, self.keys, own_id)
+        self.instances = Instances(self._work.get, self.keys, own_id, lambda: self.snapshot)
         self._recorder = Recorder(self._keeper, self._lists, self.writer, self.leader)
         self._subscribers: list[Callable[[Snapshot], None]] = []
         self._published: Snapshot = self._keeper.current
@@ -105,10 +107,12 @@ class Store:
                 tasks.create_task(self._lists.run_scans())
                 tasks.create_task(self.leader.run())
                 tasks.create_task(self._recorder.run())
+                tasks.create_task(self.instances.run())
                 tasks.create_task(self._save_changes())
         finally:
-            with suppress(StoreError):  # then the lease runs out by itself
+            with suppress(StoreError):  # then lease and entry run out by themselves
                 await self.leader.resign()
+                await self.instances.leave()
             await self._work.close()
 
     # The table in force

@@ -27,6 +27,7 @@ CALLS: Mapping[tuple[str, str], Call] = {
     ("GET", "/readyz"): Call("/readyz", kind="text/plain"),
     ("GET", "/metrics"): Call("/metrics", kind="text/plain"),
     ("GET", "/api/v1/state"): Call("/api/v1/state"),
+    ("GET", "/api/v1/instances"): Call("/api/v1/instances", needs_store=True),
     ("GET", "/api/v1/routes"): Call("/api/v1/routes"),
     ("GET", "/api/v1/routes/{route}"): Call("/api/v1/routes/chat"),
     ("PUT", "/api/v1/routes/{route}/weights"): Call(

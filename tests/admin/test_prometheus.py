@@ -1,22 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from prometheus_client.core import Metric
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from gateway.config.settings import Redis
 from gateway.metrics.names import ALL
 from tests.admin.running import Running, plant, redis_settings, revision, running, until
 from tests.servers import Server
-
-
-def parse_text(body: str) -> Iterable[Metric]:
-    return text_string_to_metric_families(body)  # type: ignore[no-untyped-call]  # theirs
-
 
 Numbers = dict[tuple[str, tuple[str, ...]], float]
 
@@ -48,9 +40,8 @@ async def test_every_series_is_exposed_with_its_kind_and_help(side: Running) -> 
 async def test_openmetrics_is_spoken_to_those_who_ask_for_it(side: Running) -> None:
     answer = await side.ask("GET", "/metrics", accept="application/openmetrics-text; version=1.0.0")
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
-    assert {family.name for family in parse_openmetrics(answer.body.decode())} == {
-        f"graygate_{series.name}" for series in ALL
-    }
+    families = parse_openmetrics(answer.body.decode())  # type: ignore[no-untyped-call]  # theirs
+    assert {family.name for family in families} == {f"graygate_{series.name}" for series in ALL}
 
 
 async def test_weights_revision_and_workers_are_told(side: Running) -> None:

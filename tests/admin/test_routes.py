@@ -40,13 +40,17 @@ class TestShow:
     async def test_notes_of_a_version_are_told_whatever_they_hold(
         self, side: Running, store: Server
     ) -> None:
-        notes = '{"urls": "http://10.0.0.9:1", "size": %s, "sign": "\\u0000<b>"}' % ("9" * 40)
-        store.execute("HSET", "gray:route:chat:versions", "v3", notes)
+        versions = "gray:route:chat:versions"
+        notes = '{"urls": "http://10.0.0.9:1", "size": 9223372036854775807, "sign": "\\u0000<b>"}'
+        store.execute("HSET", versions, "v3", notes)
         await until(
             lambda: bool(side.store.snapshot.routes["chat"].spec.versions["v3"].meta), "it is read"
         )
+        # No reader of JSON could be trusted with this one.
+        store.execute("HSET", versions, "v2", notes.replace("9223372036854775807", "9" * 40))
+        await until(lambda: bool(side.store.snapshot.refused), "it is refused")
         told = await side.get("/api/v1/routes/chat")
-        assert told["versions"]["v3"]["meta"] == {"size": int("9" * 40), "sign": "\0<b>"}
+        assert told["versions"]["v3"]["meta"] == {"size": 2**63 - 1, "sign": "\0<b>"}
         assert (await side.ask("GET", "/api/v1/state")).status == 200
 
     async def test_an_unknown_route_is_told_with_those_there_are(

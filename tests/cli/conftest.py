@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli.entry import graygate
+from tests.admin.running import plant, redis_settings
+from tests.cli.live import Live, live
+from tests.servers import Server
 
 Run = Callable[..., Result]
 
@@ -30,3 +33,12 @@ def run() -> Run:
         return CliRunner().invoke(graygate, arguments, env=env)
 
     return invoke
+
+
+@pytest.fixture
+def up(store: Server) -> Iterator[Live]:
+    """A gateway that answers commands: the route `chat` with v1 stable and v2 at 10 %."""
+    plant(store)
+    with live(redis_settings(store)) as up:
+        up.wait_revision(1)
+        yield up

@@ -7,6 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from click.testing import CliRunner, Result
+
+from gateway.cli.entry import graygate
 from gateway.config.settings import Redis
 from gateway.state.snapshot import HeldRoute
 from tests.admin.running import SECONDS, Running, running
@@ -19,6 +22,17 @@ class Live:
     def __init__(self, side: Running) -> None:
         self.side = side
         self.url = side.url
+
+    def run(self, *arguments: str, stdin: str | bytes | None = None, **env: str) -> Result:
+        """Runs a command that speaks to this gateway."""
+        told = {"GRAYGATE_GATEWAY": self.url, "USER": "alice", **env}
+        return CliRunner().invoke(graygate, arguments, input=stdin, env=told)
+
+    def out(self, *arguments: str) -> str:
+        """What a command prints that must succeed."""
+        done = self.run(*arguments)
+        assert (done.exit_code, done.stderr) == (0, ""), done.output
+        return done.stdout
 
     def held(self, route: str = "chat") -> HeldRoute | None:
         return self.side.store.snapshot.routes.get(route)

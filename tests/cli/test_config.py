@@ -98,7 +98,7 @@ class TestShow:
         assert list(shown) == list(catalog())
         assert shown["listen.port"] == {"value": 90, "origin": "file config/gateway.toml"}
         assert shown["redis.password"] == {"value": "***", "origin": "file config/gateway.toml"}
-        assert shown["routing.trusted_proxies"] == {"value": ["*"], "origin": "default"}
+        assert shown["routing.trusted_proxies"] == {"value": ["private"], "origin": "default"}
 
     def test_wrong_settings_are_not_shown_but_told(self, run: Run) -> None:
         result = run("config", "show", "--json", "--set", "listen.prot=1")

@@ -17,8 +17,7 @@ from click.testing import CliRunner, Result
 
 from gateway.cli.lazy import LazyCommand
 from gateway.cli.program import Program
-from gateway.cli.redis import RUN_FILE
-from gateway.process.runfile import Running, write_run_file
+from gateway.process.runfile import RUN_FILE, Running, write_run_file
 from tests.servers import Server, Valkey, free_port
 
 REPOSITORY = str(Path(__file__).parents[2])

@@ -78,7 +78,7 @@ def test_show_tells_value_and_origin_of_every_setting() -> None:
     assert effective["redis.password"].text == "***"
     assert effective["redis.password"].value == "***"
     assert effective["admin.token"].text == '""'
-    assert effective["routing.trusted_proxies"].text == '["*"]'
+    assert effective["routing.trusted_proxies"].text == '["private"]'
 
 
 @pytest.mark.parametrize(

@@ -290,6 +290,7 @@ async def test_a_full_disk_delays_and_does_not_end_the_feeding(
         write_missing(wanted)  # type: ignore[arg-type]
 
     monkeypatch.setattr(channel.feed._files, "write_missing", full_once)
+    monkeypatch.setattr(channel.feed._files, "is_missing_any", lambda wanted: True)
     channel.feed.publish(snapshot(1, [spec()]))
     await until(lambda: worker.sequence == 1, "it arrives after all")
     assert failures == []

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from gateway.state.contract import MAX_VALUE_BYTES, Verdict, validate
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.routing.spec import RouteSpec
+from gateway.state.contract import MAX_FINDINGS, MAX_VALUE_BYTES, Verdict, validate
 from gateway.state.keys import Keys
 from gateway.state.raw import RawRoute, Unreadable
 from tests.state.samples import raw_route
@@ -282,3 +288,52 @@ def test_hostile_names_cannot_drive_a_terminal() -> None:
     raw = raw_route(weights={b"\x1b[2Jv2": b"5"})
     _, _, text = refusal_of(raw)
     assert "\x1b" not in text
+
+
+def test_a_script_gone_wild_fills_neither_the_log_nor_the_time() -> None:
+    many = {b"f%d" % n: b"x" for n in range(5_000)}
+    verdict = validate(raw_route(route={b"stable": b"v1", **many}), KEYS)
+    assert verdict.spec is None
+    assert verdict.refused[0].reason == "too_large"
+    some = dict(list(many.items())[:150])
+    verdict = validate(raw_route(route={b"stable": b"v1", **some}), KEYS)
+    assert verdict.spec is not None
+    assert len(verdict.warnings) == MAX_FINDINGS
+    assert len(validate(raw_route(weights=some), KEYS).refused) == MAX_FINDINGS
+
+
+@pytest.mark.parametrize("nines", [20, 400, 5_000])
+def test_numbers_beyond_all_machines_are_refused(nines: int) -> None:
+    number = b"9" * nines
+    rule = b'{"when": {"path": "/"}, "weights": {"v2": ' + number + b"}}"
+    assert validate(raw_route(rules=(rule,)), KEYS).spec is None
+    version = b'{"urls": "http://127.0.0.1:1", "note": [{"n": ' + number + b"}]}"
+    verdict = validate(raw_route(versions={b"v1": b"http://h", b"v2": version}), KEYS)
+    assert verdict.spec is None
+
+
+def with_v2(text: bytes) -> RawRoute:
+    return raw_route(versions={b"v1": b"http://h", b"v2": text})
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+        ),
+        max_leaves=8,
+    )
+)
+def test_whatever_json_stands_in_the_store_is_refused_or_can_be_sent_on(value: object) -> None:
+    text = json.dumps(value).encode()
+    for raw in (
+        raw_route(rules=(text,)),
+        raw_route(rules=(b'{"when": ' + text + b', "version": "v2"}',)),
+        raw_route(rules=(b'{"when": {"path": "/"}, "weights": ' + text + b"}",)),
+        with_v2(b'{"urls": "http://h", "x": ' + text + b"}"),
+        with_v2(b'{"urls": ' + text + b"}"),
+    ):
+        spec = validate(raw, KEYS).spec
+        if spec is not None:
+            assert msgspec.msgpack.decode(msgspec.msgpack.encode(spec), type=RouteSpec) == spec
