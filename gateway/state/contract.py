@@ -163,7 +163,7 @@ class _Judge:
         self.key = self.keys.route(self.raw.name)
         stable = fields.get("stable", "")
         if not stable:
-            if not isinstance(self.raw.route, Unreadable):
+            if not isinstance(self.raw.route, Unreadable) and not self._stable_name():
                 self.refuse(
                     "missing",
                     f"field stable is missing; write: HSET {self.key} stable "

@@ -115,8 +115,9 @@ class Recorder:
             return
         if held.spec is not reading.verdict.spec:
             return  # not in force (a stale store, a list that cannot be read): nothing to record
-        # What is left stays pending, and is recorded when the watch has seen this entry.
-        pending = self._lists.pending.next_of(name)
+        # What is left stays pending, and is recorded when the watch has seen this entry. Nobody who
+        # waits for a list to be in force should wait for the history of another edit.
+        pending = {} if self._lists.is_scanning else self._lists.pending.next_of(name)
         if reading.is_recorded and not pending:
             return
         await self._writer.record(reading.raw, BY_HAND, pending, str(self._leader.term))

@@ -9,37 +9,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import (
-    AsyncIterator,
     Awaitable,
     Callable,
-    Container,
     Iterable,
     Iterator,
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import cast
 
-import msgspec
-
 from gateway.errors import StoreError, StoreUnavailable
-from gateway.routing.lists import PackedTable, TableBuilder, digest
+from gateway.routing.lists import PackedTable, digest
 from gateway.state.history import Delta, combine, deltas_by_list, read_entries
 from gateway.state.keeper import Keeper
 from gateway.state.keys import Keys
 from gateway.state.link import Link
 from gateway.state.pending import Pending
 from gateway.state.reader import unreadable
+from gateway.state.scan import Scanned, difference, scan
 from gateway.state.snapshot import MemberList, Refusal
 from gateway.state.write import IDS_PER_REVISION, list_key
 
 log = logging.getLogger("graygate.state")
 
 SMALL_IDS = 50_000
-SLICE_IDS = 1000
 CARDS_AT_ONCE = 500
 LISTS_AT_ONCE = 50
 IDS_AT_ONCE = 20_000
@@ -47,12 +44,8 @@ MAX_OVERLAY_IDS = 20_000  # above it the table is packed anew, at leisure
 MAX_IDS = 20_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
-    """A packed list and its ids, in slices, for telling later what came and went."""
-
-    table: PackedTable
-    slices: tuple[bytes, ...]
+# A list before, its ids if they are known, the list after, and what the history told in between.
+_Comparison = tuple[MemberList, tuple[bytes, ...] | None, Scanned, Delta]
 
 
 class ListReader:
@@ -82,6 +75,9 @@ class ListReader:
         self._told: dict[str, Delta] = {}
         self._told_while_scanning = Delta()
         self._scan_wanted = asyncio.Event()
+        self._scans_done = asyncio.Event()
+        self._to_compare: deque[_Comparison] = deque()
+        self._compare_wanted = asyncio.Event()
         self.pending = Pending(IDS_PER_REVISION)
 
     async def refresh(self, link: Link, names: Iterable[str], routes: Iterable[str] = ()) -> None:
@@ -128,11 +124,36 @@ class ListReader:
         """The ids of a large list, packed in slices; None when only their hashes are known."""
         return self._slices.get(name)
 
-    async def run_scans(self) -> None:
-        """Scan large lists one after the other, for ever."""
+    @property
+    def is_scanning(self) -> bool:
+        """Whether somebody waits for a large list to be in force."""
+        return bool(self._scanning or self._to_scan)
+
+    async def run(self) -> None:
+        """Scan large lists one after the other, and find out what was done to them, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._run_scans())
+            tasks.create_task(self._run_comparisons())
+
+    async def _run_comparisons(self) -> None:
+        """What came and went is only for the history: it is looked for when no scan is due."""
+        while True:
+            await self._compare_wanted.wait()
+            if self.is_scanning:
+                await self._scans_done.wait()
+                continue
+            before, slices_before, scanned, told = self._to_compare.popleft()
+            delta = (await difference(before, slices_before, scanned)).without(told)
+            self.pending.add(before.name, delta)
+            self._publish()
+            if not self._to_compare:
+                self._compare_wanted.clear()
+
+    async def _run_scans(self) -> None:
         while True:
             await self._scan_wanted.wait()
             self._scan_wanted.clear()
+            self._scans_done.clear()
             while self._to_scan:
                 name = next(iter(self._to_scan))
                 del self._to_scan[name]
@@ -145,6 +166,7 @@ class ListReader:
                 except StoreError as error:
                     self._problem_of_reply(name, error)
                     self._publish()
+            self._scans_done.set()
 
     # History
 
@@ -285,9 +307,8 @@ class ListReader:
         self._keeper.take_list(_overlaid(packed, self._told_while_scanning))
         self._publish()
         if before is not None and _digest(_overlaid(before, told)) != scanned.table.digest:
-            delta = (await _difference(before, slices_before, scanned)).without(told)
-            self.pending.add(name, delta)
-            self._publish()
+            self._to_compare.append((before, slices_before, scanned, told))
+            self._compare_wanted.set()
 
     def _problem_of_reply(self, name: str, error: StoreError) -> None:
         self._cards.pop(name, None)  # so that the next look finds it mended
@@ -314,52 +335,6 @@ def _portions(names: Sequence[str], cards: Mapping[str, int]) -> Iterator[list[s
         ids += cards[name]
     if group:
         yield group
-
-
-async def scan(link: Link, key: str, expected: int) -> Scanned:
-    """Read a large set and pack it, in slices; the next slice travels while one is packed."""
-    builder = TableBuilder(expected)
-    slices: list[bytes] = []
-    coming = asyncio.ensure_future(link.call("SSCAN", key, 0, "COUNT", SLICE_IDS))
-    try:
-        while True:
-            cursor, ids = cast("tuple[bytes, list[bytes]]", await coming)
-            if cursor != b"0":
-                coming = asyncio.ensure_future(link.call("SSCAN", key, cursor, "COUNT", SLICE_IDS))
-            builder.add(ids)
-            slices.append(msgspec.msgpack.encode(ids))
-            if cursor == b"0":
-                break
-    finally:
-        coming.cancel()
-    while not builder.settle():  # noqa: ASYNC110  # work in slices, nobody to be told by
-        await asyncio.sleep(0)
-    return Scanned(builder.finish(), tuple(slices))
-
-
-async def _difference(
-    before: MemberList, slices_before: tuple[bytes, ...] | None, after: Scanned
-) -> Delta:
-    """Which ids came and went between two scans, found slice by slice."""
-    added = {unit async for unit in _strangers(after.slices, before.container)}
-    removed = {unit for unit in before.added if unit not in after.table}
-    if slices_before is None:
-        # Packed by an earlier process: its ids are known only as hashes.
-        gone = len(before) + len(added) - len(removed) != len(after.table)
-        return Delta(frozenset(added), frozenset(removed), is_unknown=gone)
-    async for unit in _strangers(slices_before, after.table):
-        if unit not in before.removed:
-            removed.add(unit)
-    return Delta(frozenset(added), frozenset(removed))
-
-
-async def _strangers(slices: Iterable[bytes], known: Container[bytes]) -> AsyncIterator[bytes]:
-    """The ids that are not known, found slice by slice."""
-    for part in slices:
-        for unit in msgspec.msgpack.decode(part, type=list[bytes]):
-            if unit not in known:
-                yield unit
-        await asyncio.sleep(0)
 
 
 def _overlaid(held: MemberList, delta: Delta) -> MemberList:

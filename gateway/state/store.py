@@ -104,7 +104,7 @@ class Store:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch.run())
-                tasks.create_task(self._lists.run_scans())
+                tasks.create_task(self._lists.run())
                 tasks.create_task(self.leader.run())
                 tasks.create_task(self._recorder.run())
                 tasks.create_task(self.instances.run())

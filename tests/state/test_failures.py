@@ -361,7 +361,7 @@ async def test_A19_a_user_with_only_the_listed_rights_can_follow_and_write(
     fresh_valkey.cli(
         "ACL SETUSER gw on >secret resetchannels ~gray:* +hello +ping +role +client|setname "
         "+client|tracking +multi +exec +hgetall +hget +lrange +smembers +scard +sscan +srandmember "
-        "+xrange +xrevrange +type +time +get +set +sadd +srem +hset +hdel +del +rpush +xadd "
+        "+xrange +xrevrange +xinfo +type +time +get +set +sadd +srem +hset +hdel +del +rpush +xadd "
         "+eval +evalsha"
     )
     seed(fresh_valkey)

@@ -375,6 +375,16 @@ def test_the_list_of_a_version_taken_away_is_out_of_force_but_remembered() -> No
     assert story.keeper.last_members(V2) is None
 
 
+def test_nothing_is_remembered_of_a_route_that_is_gone() -> None:
+    story = chat_in_force().members(V2, b"alice")
+    story.swap()
+    without = raw_route(versions={b"v1": b"http://127.0.0.1:9001"}, weights={})
+    story.swap_after(without)
+    assert ids(story.keeper.last_members(V2)) == {b"alice"}
+    story.names("rank").swap()
+    assert story.keeper.last_members(V2) is None
+
+
 def test_a_problem_of_a_list_ends_with_the_need_for_it() -> None:
     story = chat_in_force()
     story.keeper.take_list_problem(V2, replace(BROKEN, key="gray:route:chat:whitelist:v2"))
