@@ -12,19 +12,22 @@ import random
 import re
 import secrets
 import socket
+import struct
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import msgspec
-from aiohttp import web
-from multidict import CIMultiDict, CIMultiDictProxy
+from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict
 from yarl import URL
 
 from gateway.config.networks import networks_of
 from gateway.config.settings import Settings
+from gateway.proxy.fields import for_downstream, for_upstream
 from gateway.routing.decide import Decision, decide
 from gateway.routing.facts import RequestFacts, canonical_path
 from gateway.routing.table import Route, Table
@@ -41,30 +44,10 @@ _KEEPALIVE_SECONDS = 75.0
 _CUT_SECONDS = 0.1
 _LAST_REQUEST_SECONDS = 1.0  # for what was on its way when draining began
 
-_HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-# What goes upstream under these names is said by us; Expect is answered by us.
-_REWRITTEN = frozenset(
-    {
-        "host",
-        "expect",
-        "x-forwarded-for",
-        "x-forwarded-proto",
-        "x-forwarded-host",
-        "x-request-id",
-    }
-)
-# A client cannot have these removed by naming them in Connection.
-_NOT_NOMINABLE = frozenset({"host", "content-length", "authorization", "cookie"})
+_LARGEST_LENGTH = 2**63 - 1
+_LARGEST_PORT = 65535
+_MOST_ROUNDS = 8  # gateways may stand in a chain, but not in a circle
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
@@ -117,6 +100,7 @@ class InterimPlane:
             handler_cancellation=True,
             auto_decompress=False,
             access_log=None,
+            logger=_unread_log(),
             keepalive_timeout=_KEEPALIVE_SECONDS,
             max_line_size=_HEAD_LIMIT,
             max_field_size=_HEAD_LIMIT,
@@ -188,7 +172,7 @@ class InterimPlane:
         decision = decide(route, facts, now=time.time(), draw=random.random)
         exchange.version = decision.version
         _count(self.decisions, (route.name, decision.version, decision.reason.value))
-        headers = _upstream_headers(exchange, peer, facts.trusted)
+        headers = _upstream_headers(exchange, route.spec.unit, peer, facts.trusted)
         return await self._forward(exchange, route, decision, headers, body)
 
     async def _forward(
@@ -236,10 +220,11 @@ class InterimPlane:
         self, exchange: _Exchange, upstream: aiohttp.ClientResponse, decision: Decision
     ) -> web.StreamResponse:
         request = exchange.request
-        if upstream.status < 200 or not _is_utf8(upstream.raw_headers):
+        coding = upstream.headers.get("Transfer-Encoding", "chunked").lower()
+        if upstream.status < 200 or coding != "chunked" or not _is_utf8(upstream.raw_headers):
             text = "The model sent an answer that cannot be passed on."
             raise Refusal(502, "upstream_protocol_error", text)
-        headers = _kept(upstream.headers, frozenset({"x-request-id"}))
+        headers = for_downstream(upstream.headers)
         headers["X-Graygate-Version"] = decision.version
         headers["X-Graygate-Reason"] = decision.reason.value
         headers["X-Request-Id"] = exchange.request_id
@@ -249,16 +234,17 @@ class InterimPlane:
         )
         if self._is_draining:
             response.force_close()
+        ending = _ending(upstream)
         try:
             await response.prepare(request)
             async for chunk in upstream.content.iter_any():
                 await response.write(chunk)
+            if ending is not None and ending.done():
+                ending.result()
         except (aiohttp.ClientError, TimeoutError) as error:
-            # The client must see that something is missing: no last chunk, no next answer.
             _log.warning("The answer of %s was cut off: %s", decision.version, type(error).__name__)
             response.force_close()
-            if request.transport is not None:
-                request.transport.close()
+            _cut(request)
         except ConnectionError:
             pass  # the client is gone; aiohttp finds out by itself
         return response
@@ -296,6 +282,24 @@ class InterimPlane:
         return bool(address) and any(ip_address(address) in one for one in self._trusted)
 
 
+def _unread_log() -> logging.Logger:
+    """Where aiohttp tells of requests that it could not parse, and of nothing else."""
+    log = logging.getLogger(f"{__name__}.unread")
+    log.addFilter(_as_one_line)
+    return log
+
+
+def _as_one_line(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        # No more than the first line: what follows repeats the client's bytes, secrets and all.
+        record.msg += ": %s"
+        record.args = (*cast(tuple[object, ...], record.args or ()), error.message.split("\n")[0])
+        record.exc_info = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
+
+
 class _Exchange:
     """One request and what is known of it so far."""
 
@@ -304,7 +308,8 @@ class _Exchange:
         self.request_id = request_id
         self.route = ""
         self.version = ""
-        self._expects_continue = "expect" in request.headers
+        # A client of HTTP/1.0 would take an interim answer for the answer (RFC 9110, 15.2).
+        self._expects_continue = "expect" in request.headers and request.version >= HttpVersion11
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body as it comes."""
@@ -317,8 +322,31 @@ class _Exchange:
             yield chunk
 
 
+def _ending(upstream: aiohttp.ClientResponse) -> asyncio.Future[None] | None:
+    """How the connection ends, where its end is the end of the answer.
+
+    aiohttp takes a reset for an end there; the future then holds a ClientConnectionError.
+    """
+    framed = {"Content-Length", "Transfer-Encoding"} & upstream.headers.keys()
+    if framed or upstream.connection is None or upstream.connection.protocol is None:
+        return None
+    return upstream.connection.protocol.closed
+
+
+def _cut(request: web.BaseRequest) -> None:
+    """Ends the connection so that the client sees that something is missing."""
+    if request.transport is None:
+        return
+    if request.version < HttpVersion11:
+        # There the end of the connection may be the end of the answer: only a reset is no end.
+        link = request.transport.get_extra_info("socket")
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    request.transport.close()
+
+
 def _check(request: web.BaseRequest) -> None:
     """Refuses what this path cannot carry."""
+    _check_framing(request)
     if request.method in ("CONNECT", "TRACE"):
         text = f"{request.method} is not served here."
         raise Refusal(405, "bad_method", text, must_close=True)
@@ -330,6 +358,31 @@ def _check(request: web.BaseRequest) -> None:
         raise Refusal(400, "bad_path", "The request must name a path.", must_close=True)
     if not _is_utf8(request.raw_headers):
         raise Refusal(400, "bad_header", "The value of a header is not UTF-8.", must_close=True)
+
+
+def _check_framing(request: web.BaseRequest) -> None:
+    """Refuses what the parser lets through although others would read it in another way."""
+    if request.version not in (HttpVersion10, HttpVersion11):
+        text = "Only HTTP/1.1 and HTTP/1.0 are served here."
+        raise Refusal(505, "bad_version", text, must_close=True)
+    coding = request.headers.get("Transfer-Encoding")
+    if coding is not None and request.version < HttpVersion11:
+        text = "Transfer-Encoding cannot be used in HTTP/1.0."
+        raise Refusal(400, "bad_framing", text, must_close=True)
+    if coding is not None and coding.lower() != "chunked":
+        text = "The only Transfer-Encoding that is served here is chunked."
+        raise Refusal(501, "bad_framing", text, must_close=True)
+    if (request.content_length or 0) > _LARGEST_LENGTH:
+        raise Refusal(400, "bad_framing", "The Content-Length is too large.", must_close=True)
+    host = request.headers.get("Host", "")
+    found = _HOST.fullmatch(host)
+    is_good = int(found[1] or 0) <= _LARGEST_PORT if found else not host
+    if not is_good or (not host and request.version == HttpVersion11):
+        raise Refusal(400, "bad_host", "The Host of the request is none.", must_close=True)
+    passed = ",".join(request.headers.getall("Via", ())).split(",")
+    if sum(hop.split()[1:2] == [_PSEUDONYM] for hop in passed) >= _MOST_ROUNDS:
+        text = "The request goes round in a circle: a version's URL leads back to a gateway."
+        raise Refusal(508, "loop_detected", text)
 
 
 def _is_utf8(fields: Iterable[tuple[bytes, bytes]]) -> bool:
@@ -365,9 +418,13 @@ def _too_large() -> Refusal:
     return Refusal(413, "body_too_large", text, must_close=True)
 
 
-def _upstream_headers(exchange: _Exchange, peer: str, trusted: bool) -> CIMultiDict[str]:
+def _upstream_headers(
+    exchange: _Exchange, unit_sources: Iterable[str], peer: str, trusted: bool
+) -> CIMultiDict[str]:
     request = exchange.request
-    headers = _kept(request.headers, _REWRITTEN)
+    headers = for_upstream(request.headers, unit_sources, trusted=trusted)
+    if request.content_length is not None:
+        headers["Content-Length"] = str(request.content_length)  # never in the client's spelling
     theirs: Mapping[str, str] = request.headers if trusted else {}
     chain = request.headers.getall("X-Forwarded-For", []) if trusted else []
     headers["X-Forwarded-For"] = ", ".join([*chain, peer])
@@ -379,17 +436,6 @@ def _upstream_headers(exchange: _Exchange, peer: str, trusted: bool) -> CIMultiD
     headers["X-Request-Id"] = exchange.request_id
     headers["X-Graygate-Version"] = exchange.version
     return headers
-
-
-def _kept(headers: CIMultiDictProxy[str], rewritten: frozenset[str]) -> CIMultiDict[str]:
-    """Without what belongs to one hop, what Connection names, and what is ours to say."""
-    nominated = ",".join(headers.getall("Connection", [])).lower().split(",")
-    gone = {name.strip(" \t") for name in nominated} - _NOT_NOMINABLE | _HOP_BY_HOP | rewritten
-    return CIMultiDict(
-        (name, value)
-        for name, value in headers.items()
-        if (lower := name.lower()) not in gone and not lower.startswith("x-graygate-")
-    )
 
 
 def _single_headers(request: web.BaseRequest) -> dict[bytes, bytes]:
