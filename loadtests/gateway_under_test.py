@@ -44,6 +44,10 @@ class Running:
 @asynccontextmanager
 async def running_gateway(workers: int) -> AsyncIterator[Running]:
     """A gateway with the route `chat` (v1 stable, v2 at 0 %), ended with everything it started."""
+    own_task = asyncio.current_task()
+    assert own_task is not None
+    # Ended from outside, a measurement must still end what it started.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own_task.cancel)
     backend = await asyncio.start_server(_answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{backend.sockets[0].getsockname()[1]}"
     with tempfile.TemporaryDirectory(prefix="graygate-") as folder:

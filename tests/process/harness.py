@@ -74,6 +74,7 @@ class Model:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body leave together, or each answer waits for an ACK
 
             def do_GET(self) -> None:
                 if self.path != "/stream":
