@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,8 @@ def _children() -> set[int]:
     """The ids of this process's children; empty where there is no /proc."""
     found: set[int] = set()
     for file in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
-        found.update(map(int, file.read_text().split()))
+        with suppress(OSError):  # a thread may end in between
+            found.update(map(int, file.read_text().split()))
     return found
 
 

@@ -22,6 +22,7 @@ from gateway.errors import NotFoundError, StoreError
 from gateway.routing.lists import blacklist_name, whitelist_name
 from gateway.state.history import Delta
 from gateway.state.raw import RouteState
+from gateway.state.reader import of_other_type
 from gateway.state.write import Change, list_key
 
 
@@ -60,7 +61,7 @@ async def show(request: web.Request) -> web.Response:
     count, ids = await link.pipeline([("SCARD", key), ("SRANDMEMBER", key, most)])
     for reply in (count, ids):
         if isinstance(reply, StoreError):
-            raise reply
+            raise of_other_type(reply, key, "set")
     texts = sorted(unit.decode(errors="replace") for unit in cast("list[bytes]", ids))
     return answer({"count": count, "ids": texts}, held.revision)
 

@@ -44,6 +44,7 @@ def picture(context: AdminContext) -> dict[str, object]:
             else None,
             "table_from_disk": status.is_from_disk,
             "leader": bool(store.leader.term),
+            "leader_note": store.leader.why_not,
         },
         "workers": [
             {"worker": worker.worker, "pid": worker.pid, "sequence": worker.sequence}

@@ -111,6 +111,7 @@ def _health(picture: Picture) -> str:
         + (f", {age:.1f} s old" if age is not None else ""),
         _workers(picture),
         *(["this gateway leads"] if store.leader else []),
+        *([store.leader_note] if store.connected and store.leader_note else []),
     ]
     note = f" ({store.watch_note})" if store.connected and store.watch_note else ""
     return plain("; ".join(parts) + note)

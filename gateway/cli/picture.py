@@ -63,6 +63,7 @@ class StoreState(msgspec.Struct):
     table_age_seconds: float | None
     table_from_disk: bool
     leader: bool
+    leader_note: str = ""  # why it does not lead
 
 
 class WorkerState(msgspec.Struct):

@@ -31,10 +31,13 @@ def percent(number: float) -> str:
 
 
 def local_time(at_ms: int) -> str:
-    """The time here, as ISO 8601 has it; a dash when it is not known."""
+    """The time here, as ISO 8601 has it; a dash when it is not known, or in no calendar."""
     if not at_ms:
         return "-"
-    return datetime.fromtimestamp(at_ms // 1000).astimezone().isoformat()
+    try:
+        return datetime.fromtimestamp(at_ms // 1000).astimezone().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return "-"
 
 
 def count(number: int, one: str, many: str) -> str:

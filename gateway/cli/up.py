@@ -25,6 +25,7 @@ from gateway.cli.serve import announce
 from gateway.cli.settings_flags import SettingsSource, settings_flags
 from gateway.config.secret import Secret
 from gateway.config.settings import Settings
+from gateway.demo.beside import Beside
 from gateway.demo.demo import Demo
 from gateway.demo.plant import plant
 from gateway.demo.store import EmbeddedStore
@@ -73,6 +74,7 @@ def up(source: SettingsSource, has_demo: bool) -> int:
             settings,
             reread=lambda: _with_store(source.load().settings, store),
             on_ready=on_ready,
+            beside=Beside(store, demo).look,
         )
 
 

@@ -41,6 +41,10 @@ _STDERR = 2
 _END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+# Given the time, returns when it wants to be called again; None = after the next event.
+Beside = Callable[[float], float | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Where a gateway that is up can be reached."""
@@ -62,18 +66,20 @@ def supervise(
     reread: Callable[[], Settings],
     on_ready: Callable[[Addresses], None],
     programs: Programs | None = None,
+    beside: Beside = lambda now: None,
 ) -> int:
     """Runs a gateway until it is told to end, and returns the exit code.
 
     Must be called in the main thread. `on_ready` is called once, when the admin port and every
-    worker answer; `reread` on each SIGHUP. SettingsError when an address cannot be had, or a
-    setting cannot be used.
+    worker answer; `reread` on each SIGHUP; `beside`, for children of the caller's own, after
+    each death of a child and when it asked for it. SettingsError when an address cannot be had, or
+    a setting cannot be used.
     """
     identity_of(settings.routing)  # a key that no worker could use must not start any
     sockets = open_sockets(settings, worker_count(settings))
     try:
         launcher = Launcher(settings, sockets, programs or Programs())
-        return Supervisor(sockets, launcher, reread, on_ready).run()
+        return Supervisor(sockets, launcher, reread, on_ready, beside).run()
     finally:
         sockets.close()
         shutil.rmtree(sockets.runtime_dir, ignore_errors=True)
@@ -88,12 +94,15 @@ class Supervisor:
         launcher: Launcher,
         reread: Callable[[], Settings],
         on_ready: Callable[[Addresses], None],
+        beside: Beside,
     ) -> None:
         self._sockets = sockets
         self._launcher = launcher
         self._reread = reread
         self._on_ready: Callable[[Addresses], None] | None = on_ready
         self._control = Slot("control", launcher.control)
+        self._beside = beside
+        self._look_beside_at: float | None = None
         self._workers = [
             Slot(f"worker {index}", partial(launcher.worker, index, must_hold_table=False))
             for index in range(len(sockets.data))
@@ -143,6 +152,7 @@ class Supervisor:
                 slot.fill(now)
             self._replace(now)
             self._report_ready()
+            self._look_beside_at = self._beside(now)
         for child in self._children():
             child.kill_if_overdue(now)
         self._advance_end(now)
@@ -165,6 +175,7 @@ class Supervisor:
     def _wait(self, signals: SignalWatch) -> None:
         children = list(self._children())
         moments = [child.kill_at for child in children]
+        moments += [self._look_beside_at] if self._phase is Phase.RUNNING else []
         moments += [slot.start_at for slot in self._slots if self._phase is Phase.RUNNING]
         if self._replacement is not None:
             moments.append(self._replacement.deadline)

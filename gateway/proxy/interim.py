@@ -20,7 +20,7 @@ from typing import Any, cast
 
 import aiohttp
 import msgspec
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
@@ -28,40 +28,27 @@ from yarl import URL
 from gateway.config.networks import networks_of
 from gateway.config.settings import Settings
 from gateway.proxy.fields import for_downstream, for_upstream
+from gateway.proxy.refusal import PSEUDONYM, Refusal, check, is_utf8
 from gateway.routing.decide import Decision, decide
 from gateway.routing.facts import RequestFacts, canonical_path
 from gateway.routing.table import Route, Table
 
 _log = logging.getLogger(__name__)
 
-_PSEUDONYM = "graygate"
 _BODY_LIMIT = 1024 * 1024  # of bodies that must be read before the decision
 _HEAD_LIMIT = 64 * 1024
 _MOST_HOPS = 50
 _CONNECT_SECONDS = 5.0
 _IDLE_SECONDS = 300.0
 _KEEPALIVE_SECONDS = 75.0
+_HEAD_SECONDS = 10.0  # from a connection's start until its first request is there
 _CUT_SECONDS = 0.1
 _LAST_REQUEST_SECONDS = 1.0  # for what was on its way when draining began
 
-_LARGEST_LENGTH = 2**63 - 1
-_LARGEST_PORT = 65535
-_MOST_ROUNDS = 8  # gateways may stand in a chain, but not in a circle
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 _AUTO_HEADERS = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 _Network = IPv4Network | IPv6Network
-
-
-class Refusal(Exception):
-    """The gateway's own answer: status, a code that clients may switch on, and one sentence."""
-
-    def __init__(self, status: int, code: str, text: str, *, must_close: bool = False) -> None:
-        super().__init__(text)
-        self.status = status
-        self.code = code
-        self.must_close = must_close
 
 
 class _BodyFacts(msgspec.Struct):
@@ -79,6 +66,7 @@ class InterimPlane:
         self._backlog = settings.listen.backlog
         self._trusted = networks_of(settings.routing.trusted_proxies)
         self._busy: set[object] = set()
+        self._silent: dict[web.RequestHandler, float] = {}  # since when they sent no request
         self._is_draining = False
 
     def __repr__(self) -> str:
@@ -106,7 +94,23 @@ class InterimPlane:
             max_field_size=_HEAD_LIMIT,
         )
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._web, sock=listening, backlog=self._backlog)
+        self._server = await loop.create_server(self._accept, sock=listening, backlog=self._backlog)
+        self._closing = asyncio.create_task(self._close_silent())
+
+    def _accept(self) -> asyncio.BaseProtocol:
+        connection = self._web()
+        self._silent[connection] = asyncio.get_running_loop().time()
+        return connection
+
+    async def _close_silent(self) -> None:
+        """aiohttp would wait for the first request for ever (slowloris)."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_HEAD_SECONDS / 10)
+            for connection, since in list(self._silent.items()):
+                if loop.time() >= since + _HEAD_SECONDS:
+                    del self._silent[connection]
+                    connection.force_close()  # nothing happens to those that are gone
 
     async def drain(self, seconds: float) -> None:
         """Accepts what is queued and nothing after it; returns when all requests are finished."""
@@ -124,12 +128,15 @@ class InterimPlane:
             await asyncio.sleep(0.02)
         for connection in self._web.connections:  # their time is over
             connection.force_close()
+        self._closing.cancel()
+        await asyncio.gather(self._closing, return_exceptions=True)
         await self._web.shutdown(_CUT_SECONDS)
         await self._session.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         exchange = _Exchange(request, _request_id(request))
         self._busy.add(request.protocol)
+        self._silent.pop(request.protocol, None)
         try:
             response = await self._answer(exchange)
             status = str(response.status)
@@ -157,7 +164,7 @@ class InterimPlane:
         table = self.table
         if table is None:
             raise Refusal(503, "no_table", "The gateway has not learned its routes yet; try again.")
-        _check(request)
+        check(request)
         peer = _plain_address(request.remote or "")
         facts = self._facts(request, peer)
         body = None
@@ -221,14 +228,14 @@ class InterimPlane:
     ) -> web.StreamResponse:
         request = exchange.request
         coding = upstream.headers.get("Transfer-Encoding", "chunked").lower()
-        if upstream.status < 200 or coding != "chunked" or not _is_utf8(upstream.raw_headers):
+        if upstream.status < 200 or coding != "chunked" or not is_utf8(upstream.raw_headers):
             text = "The model sent an answer that cannot be passed on."
             raise Refusal(502, "upstream_protocol_error", text)
         headers = for_downstream(upstream.headers)
         headers["X-Graygate-Version"] = decision.version
         headers["X-Graygate-Reason"] = decision.reason.value
         headers["X-Request-Id"] = exchange.request_id
-        headers.setdefault("Server", _PSEUDONYM)
+        headers.setdefault("Server", PSEUDONYM)
         response = web.StreamResponse(
             status=upstream.status, reason=upstream.reason, headers=headers
         )
@@ -344,57 +351,6 @@ def _cut(request: web.BaseRequest) -> None:
     request.transport.close()
 
 
-def _check(request: web.BaseRequest) -> None:
-    """Refuses what this path cannot carry."""
-    _check_framing(request)
-    if request.method in ("CONNECT", "TRACE"):
-        text = f"{request.method} is not served here."
-        raise Refusal(405, "bad_method", text, must_close=True)
-    if request.headers.get("Expect", "100-continue").lower() != "100-continue":
-        raise Refusal(417, "bad_expectation", "Only 100-continue can be expected.")
-    if request.headers.get("Upgrade", "").lower() in ("websocket", "tcp"):
-        raise Refusal(501, "no_upgrade", "Upgrades are not served here.", must_close=True)
-    if not request.raw_path.startswith("/"):
-        raise Refusal(400, "bad_path", "The request must name a path.", must_close=True)
-    if not _is_utf8(request.raw_headers):
-        raise Refusal(400, "bad_header", "The value of a header is not UTF-8.", must_close=True)
-
-
-def _check_framing(request: web.BaseRequest) -> None:
-    """Refuses what the parser lets through although others would read it in another way."""
-    if request.version not in (HttpVersion10, HttpVersion11):
-        text = "Only HTTP/1.1 and HTTP/1.0 are served here."
-        raise Refusal(505, "bad_version", text, must_close=True)
-    coding = request.headers.get("Transfer-Encoding")
-    if coding is not None and request.version < HttpVersion11:
-        text = "Transfer-Encoding cannot be used in HTTP/1.0."
-        raise Refusal(400, "bad_framing", text, must_close=True)
-    if coding is not None and coding.lower() != "chunked":
-        text = "The only Transfer-Encoding that is served here is chunked."
-        raise Refusal(501, "bad_framing", text, must_close=True)
-    if (request.content_length or 0) > _LARGEST_LENGTH:
-        raise Refusal(400, "bad_framing", "The Content-Length is too large.", must_close=True)
-    host = request.headers.get("Host", "")
-    found = _HOST.fullmatch(host)
-    is_good = int(found[1] or 0) <= _LARGEST_PORT if found else not host
-    if not is_good or (not host and request.version == HttpVersion11):
-        raise Refusal(400, "bad_host", "The Host of the request is none.", must_close=True)
-    passed = ",".join(request.headers.getall("Via", ())).split(",")
-    if sum(hop.split()[1:2] == [_PSEUDONYM] for hop in passed) >= _MOST_ROUNDS:
-        text = "The request goes round in a circle: a version's URL leads back to a gateway."
-        raise Refusal(508, "loop_detected", text)
-
-
-def _is_utf8(fields: Iterable[tuple[bytes, bytes]]) -> bool:
-    """aiohttp would leave out the other bytes without a word."""
-    try:
-        for _, value in fields:
-            value.isascii() or value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 async def _read_body(exchange: _Exchange, facts: RequestFacts) -> bytes:
     """The whole body, for routes that decide by what is in it; fills in the facts."""
     if (exchange.request.content_length or 0) > _BODY_LIMIT:
@@ -432,7 +388,7 @@ def _upstream_headers(
     host = theirs.get("X-Forwarded-Host", request.headers.get("Host", ""))
     if host:
         headers["X-Forwarded-Host"] = host
-    headers.add("Via", f"1.{request.version.minor} {_PSEUDONYM}")
+    headers.add("Via", f"1.{request.version.minor} {PSEUDONYM}")
     headers["X-Request-Id"] = exchange.request_id
     headers["X-Graygate-Version"] = exchange.version
     return headers
@@ -473,7 +429,7 @@ def _refuse(exchange: _Exchange, refusal: Refusal) -> web.Response:
         "detail": str(refusal),
         "request_id": exchange.request_id,
     }
-    headers = {"X-Request-Id": exchange.request_id, "Server": _PSEUDONYM}
+    headers = {"X-Request-Id": exchange.request_id, "Server": PSEUDONYM}
     if refusal.status == 503:
         headers["Retry-After"] = "1"
     response = web.Response(

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 _RSA_OID = bytes.fromhex("06092a864886f70d010101")  # 1.2.840.113549.1.1.1, rsaEncryption
+_PEM_BEGIN = "-----BEGIN"
 _SEQUENCE, _INTEGER, _BIT_STRING = 0x30, 0x02, 0x03
 _LEAST_MODULUS_BITS, _MOST_MODULUS_BITS = 2048, 8192  # weaker is forgeable, longer takes too long
 
@@ -31,13 +32,16 @@ class Key:
 
 def parse_key(text: str) -> tuple[Key, ...]:
     """The keys in a setting; raises ValueError with one sentence when it holds none."""
-    text = text.strip()
+    text = text.strip().removeprefix("\ufeff").strip()
     if not text:
         raise ValueError("The JWT key is empty; leave the setting out or give a key.")
-    if text.startswith("-----BEGIN"):
-        return (_pem_key(text),)
+    # A public key must never pass for a secret: whoever knows it could sign any token.
+    if _PEM_BEGIN in text:  # tools write remarks before it
+        return (_pem_key(text[text.index(_PEM_BEGIN) :]),)
     if text.startswith("{"):
         return _jwk_keys(text)
+    if text.startswith("["):
+        raise ValueError('The JWT key starts with "["; write a JWK set as {"keys": [...]}.')
     return (Key(secret=text.encode()),)
 
 

@@ -25,7 +25,7 @@ from types import MappingProxyType
 from gateway.routing.bucket import Intervals, allocate, bucket, natural_key, threshold
 from gateway.routing.facts import RequestFacts
 from gateway.routing.lists import segment_name
-from gateway.routing.matchers import MAX_LISTED, MAX_TEXT, compile_matcher, equal_to
+from gateway.routing.matchers import MAX_LISTED, MAX_TEXT, PatternBudget, compile_matcher, equal_to
 from gateway.routing.spec import RuleSpec
 from gateway.routing.suggest import suggest
 
@@ -107,15 +107,16 @@ class _Compiler:
     def __init__(self, lists: Lists) -> None:
         self._lists = lists
         self._conditions = 0
+        self._budget = PatternBudget()
         self._keywords: dict[str, Callable[[object, str, int], Condition]] = {
             "header": lambda value, where, depth: self._named(value, where, _header),
             "cookie": lambda value, where, depth: self._named(value, where, _cookie),
             "query": lambda value, where, depth: self._named(value, where, _parameter),
-            "path": lambda value, where, depth: _path(value, where),
-            "host": lambda value, where, depth: _host(value, where),
-            "method": lambda value, where, depth: _method(value, where),
-            "model": lambda value, where, depth: _model(value, where),
-            "unit": lambda value, where, depth: _unit(value, where),
+            "path": lambda value, where, depth: _path(value, where, self._budget),
+            "host": lambda value, where, depth: _host(value, where, self._budget),
+            "method": lambda value, where, depth: _method(value, where, self._budget),
+            "model": lambda value, where, depth: _model(value, where, self._budget),
+            "unit": lambda value, where, depth: _unit(value, where, self._budget),
             "ip": lambda value, where, depth: _ip(value, where),
             "segment": lambda value, where, depth: self._segment(value, where),
             "share": lambda value, where, depth: _share(value, where),
@@ -143,14 +144,17 @@ class _Compiler:
             raise ValueError(f"{where}: a rule may hold {MAX_CONDITIONS} conditions at most.")
 
     def _named(
-        self, value: object, where: str, make: Callable[[str, object, str], Condition]
+        self,
+        value: object,
+        where: str,
+        make: Callable[[str, object, str, PatternBudget], Condition],
     ) -> Condition:
         if not isinstance(value, Mapping) or not value:
             raise ValueError(f"{where}: must be an object of names and what they must be.")
         conditions = []
         for name, matcher in value.items():
             self._count(where)
-            conditions.append(make(name, matcher, f"{where}.{name}"))
+            conditions.append(make(name, matcher, f"{where}.{name}", self._budget))
         return _all(conditions)
 
     def _segment(self, value: object, where: str) -> Condition:
@@ -185,9 +189,9 @@ def _all(conditions: list[Condition]) -> Condition:
     return lambda facts, unit: all(holds(facts, unit) for holds in every)
 
 
-def _header(name: str, matcher: object, where: str) -> Condition:
+def _header(name: str, matcher: object, where: str, budget: PatternBudget) -> Condition:
     key = name.lower().encode()
-    test = compile_matcher(matcher, where)
+    test = compile_matcher(matcher, where, budget)
     wanted = equal_to(matcher)
     if wanted is not None:  # by far the most frequent condition: spares a call
         value = wanted.encode()
@@ -195,40 +199,40 @@ def _header(name: str, matcher: object, where: str) -> Condition:
     return lambda facts, unit: test(facts.headers.get(key))
 
 
-def _cookie(name: str, matcher: object, where: str) -> Condition:
+def _cookie(name: str, matcher: object, where: str, budget: PatternBudget) -> Condition:
     key = name.encode()
-    test = compile_matcher(matcher, where)
+    test = compile_matcher(matcher, where, budget)
     return lambda facts, unit: test(facts.cookies.get(key))
 
 
-def _parameter(name: str, matcher: object, where: str) -> Condition:
+def _parameter(name: str, matcher: object, where: str, budget: PatternBudget) -> Condition:
     key = name.encode()
-    test = compile_matcher(matcher, where)
+    test = compile_matcher(matcher, where, budget)
     return lambda facts, unit: test(facts.parameters.get(key))
 
 
-def _path(matcher: object, where: str) -> Condition:
-    test = compile_matcher(matcher, where)
+def _path(matcher: object, where: str, budget: PatternBudget) -> Condition:
+    test = compile_matcher(matcher, where, budget)
     return lambda facts, unit: test(facts.path)
 
 
-def _host(matcher: object, where: str) -> Condition:
-    test = compile_matcher(matcher, where, str.lower)
+def _host(matcher: object, where: str, budget: PatternBudget) -> Condition:
+    test = compile_matcher(matcher, where, budget, str.lower)
     return lambda facts, unit: test(facts.host)
 
 
-def _method(matcher: object, where: str) -> Condition:
-    test = compile_matcher(matcher, where, str.upper)
+def _method(matcher: object, where: str, budget: PatternBudget) -> Condition:
+    test = compile_matcher(matcher, where, budget, str.upper)
     return lambda facts, unit: test(facts.method.encode())
 
 
-def _model(matcher: object, where: str) -> Condition:
-    test = compile_matcher(matcher, where)
+def _model(matcher: object, where: str, budget: PatternBudget) -> Condition:
+    test = compile_matcher(matcher, where, budget)
     return lambda facts, unit: test(None if facts.model is None else facts.model.encode())
 
 
-def _unit(matcher: object, where: str) -> Condition:
-    test = compile_matcher(matcher, where)
+def _unit(matcher: object, where: str, budget: PatternBudget) -> Condition:
+    test = compile_matcher(matcher, where, budget)
     return lambda facts, unit: test(unit)
 
 

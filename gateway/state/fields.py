@@ -30,6 +30,11 @@ def short(text: str) -> str:
     return ascii(text if len(text) <= 64 else text[:61] + "...")
 
 
+def _safe(url: str) -> str:
+    """What of a wrong URL may be shown: a password or key stands before an @ or after a ?."""
+    return short(re.split(r"[?#]", url.rpartition("@")[2])[0])
+
+
 def wrong_with_url(url: str) -> str | None:
     """What is wrong with an endpoint's URL, never repeating a password that stands in it."""
     if not url.isascii() or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in url):
@@ -38,15 +43,15 @@ def wrong_with_url(url: str) -> str | None:
         parts = urlsplit(url)
         host, port, user = parts.hostname, parts.port, parts.username
     except ValueError:
-        return f"{short(url.rpartition('@')[2])} is no URL; write http://host:port"
+        return f"{_safe(url)} is no URL; write http://host:port"
     if user is not None or "@" in parts.netloc:
         return "a URL holds a user or password; credentials do not belong into the store"
     if parts.scheme not in ("http", "https"):
-        return f"{short(url)} does not begin with http:// or https://"
+        return f"{_safe(url)} does not begin with http:// or https://"
     if not host or port == 0:
-        return f"{short(url)} has no host or port 0; write http://host:port"
+        return f"{_safe(url)} has no host or port 0; write http://host:port"
     if parts.query or parts.fragment or "?" in url or "#" in url:
-        return f"{short(url)} has a query or fragment; an endpoint is scheme, host, port, path"
+        return f"{_safe(url)} has a query or fragment; an endpoint is scheme, host, port, path"
     return None
 
 

@@ -13,6 +13,7 @@ from gateway import __version__
 from gateway.errors import StoreError
 from gateway.state.keys import Keys
 from gateway.state.link import Link
+from gateway.state.reader import of_other_type
 from gateway.state.snapshot import Snapshot
 
 BEAT_SECONDS = 2.0
@@ -73,7 +74,10 @@ class Instances:
 
     async def _read(self, link: Link) -> dict[str, Instance | None]:
         """Every entry; None for one that is none."""
-        reply = await link.call("HGETALL", self._key)
+        try:
+            reply = await link.call("HGETALL", self._key)
+        except StoreError as error:
+            raise of_other_type(error, self._key, "hash") from None
         pairs = reply.items() if isinstance(reply, dict) else zip(*[iter(reply)] * 2, strict=True)  # type: ignore[call-overload]  # a flat list under RESP2
         found: dict[str, Instance | None] = {}
         for name, text in pairs:

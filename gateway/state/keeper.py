@@ -230,7 +230,8 @@ class Keeper:
             self._held.pop(name, None)
         elif after is not before:
             self._held[name] = after
-        if not self.is_known(name):
+        # While the names are unreadable nobody knows that a route is gone, and its findings stay.
+        if self._names is not None and not self.is_known(name):
             del self._readings[name]
             self._unrecorded.discard(name)
         if after is not before:
@@ -249,7 +250,8 @@ class Keeper:
         if held is not None and _is_stale(raw, held):
             text = (
                 f"the store went back from revision {held.revision} to {raw.revision} (a stale "
-                f"replica?); revision {held.revision} stays in force until the route is written to"
+                f"replica?); revision {held.revision} stays in force, and edits by hand wait "
+                "until the route is written to with graygate, as by: graygate weights set"
             )
             key = self._keys.history(raw.name)
             found.refused.append(Refusal(raw.name, key, "stale_store", text))

@@ -16,6 +16,7 @@ from gateway.state.keeper import Keeper
 from gateway.state.keys import Keys
 from gateway.state.link import Link
 from gateway.state.members import ListReader
+from gateway.state.reader import of_other_type
 from gateway.state.script import LEASE
 from gateway.state.write import Author, Writer
 
@@ -44,15 +45,21 @@ class Leader:
             await asyncio.sleep(RENEW_SECONDS)
 
     async def try_once(self) -> None:
+        term, why_not = 0, "another gateway leads"
         try:
             term = await self._ask(LEASE_SECONDS)
         except StoreError as error:
-            term, self.why_not = 0, str(error)
-        else:
-            self.why_not = "" if term else "another gateway leads"
+            why_not = self._words(error)
+            # Of a store that is away the watch tells; and that another one leads is no trouble.
+            if not isinstance(error, StoreUnavailable) and why_not != self.why_not:
+                log.warning("Nobody can lead, so edits made by hand are not recorded: %s", why_not)
+        self.why_not = "" if term else why_not
         if term != self.term:
             log.info("Leading, term %d", term) if term else log.info("Not leading any more")
         self.term = term
+
+    def _words(self, error: StoreError) -> str:
+        return str(of_other_type(error, self._keys.leader, "string"))
 
     async def resign(self) -> None:
         """Give the lease back, so that another gateway need not wait for its end."""

@@ -30,7 +30,7 @@ from gateway.state.keys import Keys
 from gateway.state.link import Link
 from gateway.state.pending import Pending
 from gateway.state.reader import unreadable
-from gateway.state.scan import Scanned, difference, scan
+from gateway.state.scan import IdTooLong, Scanned, check_lengths, difference, scan
 from gateway.state.snapshot import MemberList, Refusal
 from gateway.state.write import IDS_PER_REVISION, list_key
 
@@ -166,6 +166,9 @@ class ListReader:
                 except StoreError as error:
                     self._problem_of_reply(name, error)
                     self._publish()
+                except IdTooLong as error:
+                    self._problem(name, "too_large", str(error))
+                    self._publish()
             self._scans_done.set()
 
     # History
@@ -229,6 +232,11 @@ class ListReader:
         return any(kind not in (b"none", "none") for kind in types)
 
     def _take_small(self, name: str, members: frozenset[bytes]) -> None:
+        try:
+            check_lengths(members)
+        except IdTooLong as error:
+            self._problem(name, "too_large", str(error))
+            return
         told = self._told.pop(name, Delta())
         self._to_scan.pop(name, None)  # it was large when that was asked for
         held = self._keeper.last_members(name)

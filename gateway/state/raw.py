@@ -16,7 +16,8 @@ import msgspec
 
 Hash = Mapping[bytes, bytes]
 
-_NUMBER = re.compile(rb"[0-9]{1,18}")
+_NUMBER = re.compile(rb"[0-9]{1,16}")
+MOST = 2**53  # up to here the write script counts exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +126,8 @@ def fingerprint(route: Hash, versions: Hash, weights: Hash, rules: Iterable[byte
 
 
 def number(text: bytes) -> int | None:
-    """A number that fits 64 bits, or None: people type into a history too."""
-    return int(text) if _NUMBER.fullmatch(text) else None
+    """A number that the write script can count, or None: people type into a history too."""
+    return int(text) if _NUMBER.fullmatch(text) and int(text) <= MOST else None
 
 
 def _encoded(pairs: Mapping[str, str]) -> dict[bytes, bytes]:

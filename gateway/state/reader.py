@@ -14,6 +14,8 @@ from gateway.state.keys import NAME_RULE, Keys, Part, is_name
 from gateway.state.raw import Hash, RawRoute, Unreadable, number
 from gateway.state.snapshot import Refusal
 
+MAX_ROUTES = 5000  # a look at so many takes about as long as we wait for the next look
+MAX_FINDINGS = 20  # of the set of routes: a script gone wild must not fill the log
 ROUTES_PER_TRANSACTION = 50  # a reading of a thousand routes must let others run in between
 
 Command = tuple[str | bytes | int, ...]
@@ -35,11 +37,17 @@ async def read_route_names(
         return None, [Refusal("", keys.routes, problem.reason, problem.text)]
     names: set[str] = set()
     refused: list[Refusal] = []
-    for member in _members(reply):
+    if len(members := _members(reply)) > MAX_ROUTES:
+        text = (
+            f"the set has {len(members)} names, more than {MAX_ROUTES}; the routes in force stay. "
+            f"Take out what is no route with: SREM {keys.routes} NAME"
+        )
+        return None, [Refusal("", keys.routes, "too_large", text)]
+    for member in members:
         name = member[:200].decode(errors="replace")
         if is_name(name):
             names.add(name)
-        else:
+        elif len(refused) < MAX_FINDINGS:
             text = f"{name!a} is no route name: use {NAME_RULE}"
             refused.append(Refusal("", keys.routes, "bad_value", text))
     return frozenset(names), refused
@@ -99,6 +107,9 @@ def _head(reply: object, key: str) -> tuple[dict[bytes, bytes], Unreadable | Non
     entry_id, pairs = reply[0]
     head = dict(zip(pairs[::2], pairs[1::2], strict=True))
     head[b"id"] = entry_id.partition(b"-")[0]
+    if number(head[b"id"]) is None:
+        text = f"its newest number leaves no room for another; begin a new one with: DEL {key}"
+        return {}, Unreadable("bad_value", text)
     if number(head.get(b"at", b"")) is None or b"print" not in head:
         text = f"the newest entry was not written by Graygate; remove it with: XDEL {key} "
         return {}, Unreadable("bad_value", text + entry_id.decode(errors="replace"))
@@ -139,3 +150,10 @@ def unreadable(error: StoreError, key: str, kind: str) -> Unreadable:
             f"is not a {kind}; look at it with TYPE {key}, then remove it with: DEL {key}",
         )
     return Unreadable("not_readable", f"{key} cannot be read: {error}")
+
+
+def of_other_type(error: StoreError, key: str, kind: str) -> StoreError:
+    """The same error; for a key of a wrong type one that names the key and says what to do."""
+    wrong = unreadable(error, key, kind)
+    is_wrong_type = wrong.reason == "wrong_type"
+    return StoreError(f"{key} {wrong.text}", error.reply) if is_wrong_type else error

@@ -10,6 +10,7 @@ from typing import cast
 import msgspec
 
 from gateway.routing.lists import PackedTable, TableBuilder
+from gateway.routing.unit import MAX_UNIT_BYTES
 from gateway.state.history import Delta
 from gateway.state.link import Link
 from gateway.state.snapshot import MemberList
@@ -25,6 +26,21 @@ class Scanned:
     slices: tuple[bytes, ...]
 
 
+class IdTooLong(Exception):
+    """A list holds an id that no unit can ever be; the message says which and what to do."""
+
+
+def check_lengths(ids: Iterable[bytes]) -> None:
+    """Raise IdTooLong for an id that no unit can be: it would be sent to everybody for nothing."""
+    longest = max(ids, key=len, default=b"")
+    if len(longest) > MAX_UNIT_BYTES:
+        raise IdTooLong(
+            f"the id that begins with {longest[:32].decode(errors='replace')!a} has {len(longest)} "
+            f"bytes, more than {MAX_UNIT_BYTES}; take it out with SREM, and list such a unit as "
+            "sha256: and the hex digest of it"
+        )
+
+
 async def scan(link: Link, key: str, expected: int) -> Scanned:
     """Read a large set and pack it, in slices; the next slice travels while one is packed."""
     builder = TableBuilder(expected)
@@ -35,6 +51,7 @@ async def scan(link: Link, key: str, expected: int) -> Scanned:
             cursor, ids = cast("tuple[bytes, list[bytes]]", await coming)
             if cursor != b"0":
                 coming = asyncio.ensure_future(link.call("SSCAN", key, cursor, "COUNT", SLICE_IDS))
+            check_lengths(ids)
             builder.add(ids)
             slices.append(msgspec.msgpack.encode(ids))
             if cursor == b"0":

@@ -7,6 +7,7 @@ redis-cli that the history does not hold yet is recorded first, so it counts as 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -116,7 +117,7 @@ class Writer:
         link = await self._link()
         await self._recorded(link, route)
         entries = await read_entries(link, self.keys, route, after=revision - 1)
-        goal = way_back(route, revision, entries)
+        goal = await asyncio.to_thread(way_back, route, revision, entries)  # maybe of many ids
         newest = entries[-1].revision
         if expected_revision not in (None, newest):
             raise _conflict(route, newest, expected_revision)
@@ -125,7 +126,8 @@ class Writer:
         for number in range(max(1, *map(len, steps.values())) if steps else 1):
             lists = {name: deltas[number] for name, deltas in steps.items() if number < len(deltas)}
             change = Change(lambda _: goal.state, lists, expected_revision=written.revision)
-            written = await self.change(route, change, author)
+            step = await self.change(route, change, author)
+            written = Written(step.revision, written.changed or step.changed)
         return written
 
     async def delete(

@@ -92,5 +92,5 @@ async def test_a_key_of_the_wrong_type_is_the_stores_fault_and_said_so(
     store.cli("SET gray:route:chat:whitelist:v2 oops")
     answer = await side.ask("GET", WHITELIST)
     assert (answer.status, answer.json["code"]) == (503, "store_error")
-    assert "WRONGTYPE" in answer.json["detail"]
+    assert "remove it with: DEL gray:route:chat:" in answer.json["detail"]
     assert "Retry-After" not in answer.headers

@@ -47,6 +47,7 @@ def test_times_are_local_and_complete() -> None:
     assert datetime.fromisoformat(told).timestamp() == 1_700_000_000
     assert datetime.fromisoformat(told).utcoffset() is not None
     assert local_time(0) == "-"
+    assert local_time(10**15) == "-"  # typed into a history by hand: in no calendar
 
 
 def test_one_is_singular() -> None:

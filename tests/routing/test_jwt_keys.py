@@ -28,6 +28,13 @@ def test_both_shapes_of_pem_hold_the_same_key(text: str) -> None:
     assert parse_key(text) == (Key(modulus=MODULUS, exponent=EXPONENT),)
 
 
+@pytest.mark.parametrize("before", ["\ufeff", "Bag Attributes\n  friendlyName: k\n", "# ours\n"])
+def test_a_public_key_behind_other_text_never_passes_for_a_secret(before: str) -> None:
+    assert parse_key(before + PEM) == (Key(modulus=MODULUS, exponent=EXPONENT),)
+    with pytest.raises(ValueError):
+        parse_key(before + PEM.replace("PUBLIC KEY", "CERTIFICATE"))
+
+
 def test_a_jwk_is_read() -> None:
     text = json.dumps(jwk(kid="k1", alg="RS256"))
     assert parse_key(text) == (
@@ -71,6 +78,7 @@ PRIVATE = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
         (rsa_pem(MODULUS, 1), "unusual exponent"),
         (rsa_pem(MODULUS, 65536), "unusual exponent"),
         (rsa_pem(MODULUS, 2**32 + 1), "unusual exponent"),
+        (json.dumps([jwk()]), 'write a JWK set as {"keys"'),
         ("{", "is not JSON"),
         ("{}", "holds no key"),
         ('{"keys": 7}', "holds no key"),

@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from gateway.routing.matchers import compile_matcher, equal_to
+from gateway.routing.matchers import PatternBudget, Test, compile_matcher, equal_to
+
+
+def compiled(matcher: object, fold: Callable[[str], str] = str) -> Test:
+    return compile_matcher(matcher, "when.x", PatternBudget(), fold)
+
 
 TABLE: list[tuple[object, list[bytes], list[bytes | None]]] = [
     # matcher, values that meet it, values that do not
@@ -37,21 +44,21 @@ TABLE: list[tuple[object, list[bytes], list[bytes | None]]] = [
 def test_a_matcher_asks_for_what_it_says(
     matcher: object, met: list[bytes], missed: list[bytes | None]
 ) -> None:
-    test = compile_matcher(matcher, "when.x")
+    test = compiled(matcher)
     assert [value for value in met if not test(value)] == []
     assert [value for value in missed if test(value)] == []
 
 
 def test_only_absence_is_met_by_nothing() -> None:
-    assert compile_matcher({"present": False}, "when.x")(None)
+    assert compiled({"present": False})(None)
 
 
 def test_what_operators_write_can_be_folded_but_patterns_stay() -> None:
-    assert compile_matcher("ABC", "when.x", str.lower)(b"abc")
-    assert compile_matcher(["ABC"], "when.x", str.lower)(b"abc")
-    assert compile_matcher({"prefix": "AB"}, "when.x", str.lower)(b"abc")
-    assert compile_matcher({"glob": "A*"}, "when.x", str.lower)(b"abc")
-    assert compile_matcher({"regex": r"\S+"}, "when.x", str.lower)(b"abc")
+    assert compiled("ABC", str.lower)(b"abc")
+    assert compiled(["ABC"], str.lower)(b"abc")
+    assert compiled({"prefix": "AB"}, str.lower)(b"abc")
+    assert compiled({"glob": "A*"}, str.lower)(b"abc")
+    assert compiled({"regex": r"\S+"}, str.lower)(b"abc")
 
 
 @pytest.mark.parametrize(
@@ -78,12 +85,12 @@ def test_what_operators_write_can_be_folded_but_patterns_stay() -> None:
         ({"regex": "a" * 1001}, "when.x: the pattern is longer than 1000 characters."),
         ({"glob": "a" * 1001}, "when.x: the pattern is longer than 1000 characters."),
         ({"regex": "(a{1,1000}){1,1000}"}, "; the syntax is RE2's."),
-        ({"regex": "(a{0,100}){0,8}b"}, "when.x: the pattern is too large"),
+        ({"regex": "(a{0,100}){0,8}b"}, "when.x: the patterns of this rule are too large together"),
     ],
 )
 def test_a_wrong_matcher_is_refused_with_a_sentence(matcher: object, sentence: str) -> None:
     with pytest.raises(ValueError) as caught:
-        compile_matcher(matcher, "when.x")
+        compiled(matcher)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -94,14 +101,22 @@ def test_a_wrong_matcher_is_refused_with_a_sentence(matcher: object, sentence: s
 )
 def test_a17_a_malicious_pattern_stays_linear(pattern: str, value: bytes) -> None:
     """A backtracking engine would run for years: finishing at all is the proof."""
-    assert not compile_matcher({"regex": pattern}, "when.x")(value.replace(b"ab", b"b"))
+    assert not compiled({"regex": pattern})(value.replace(b"ab", b"b"))
 
 
 def test_a_value_over_8_kib_meets_no_pattern() -> None:
     for matcher in ({"regex": ".*"}, {"glob": "*"}):
-        assert compile_matcher(matcher, "when.x")(b"a" * 8192)
-        assert not compile_matcher(matcher, "when.x")(b"a" * 8193)
-    assert compile_matcher({"prefix": "a"}, "when.x")(b"a" * 8193)
+        assert compiled(matcher)(b"a" * 8192)
+        assert not compiled(matcher)(b"a" * 8193)
+    assert compiled({"prefix": "a"})(b"a" * 8193)
+
+
+def test_a17_the_patterns_of_one_rule_share_what_one_may_cost() -> None:
+    budget = PatternBudget()
+    compile_matcher({"regex": "(a{0,100}){0,2}b"}, "when.x", budget)
+    with pytest.raises(ValueError, match=r"when\.y: the patterns of this rule are too large"):
+        for _ in range(9):
+            compile_matcher({"glob": "?" * 40}, "when.y", budget)
 
 
 def test_equality_with_one_text_can_be_told() -> None:

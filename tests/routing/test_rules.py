@@ -181,6 +181,10 @@ def nested(depth: int, kind: str) -> dict[str, Any]:
         (nested(MAX_DEPTH, "any"), ".any[0]: conditions are nested deeper than 8"),
         ({"header": {f"x-{n}": "a" for n in range(200)}}, "may hold 200 conditions at most"),
         ({"any": [{"path": "/"}] * 200}, "may hold 200 conditions at most"),
+        (
+            {"any": [{"path": {"regex": f"(a?){{99}}b{n}"}} for n in range(150)]},
+            "].path: the patterns of this rule are too large together",
+        ),
     ],
 )
 def test_a_wrong_condition_is_refused_with_its_position(

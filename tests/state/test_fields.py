@@ -80,3 +80,13 @@ def test_nesting_ends_somewhere() -> None:
         meta = [meta]
     assert wrong_with_meta(meta) is None
     assert wrong_with_meta([meta]) == "is nested too deeply"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["admin:canary@host:8000", "ftp://h/canary@x", "ftp://h?token=canary", "http://h/?key=canary",
+     "http://h/#canary", "http://u:canary@[::1", "http://canary@h:1"],
+)  # fmt: skip
+def test_a_password_or_key_in_a_wrong_url_is_never_repeated(url: str) -> None:
+    assert "canary" not in str(wrong_with(url))
+    assert wrong_with(url)

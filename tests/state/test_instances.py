@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 import msgspec
+import pytest
 
 from gateway import __version__
+from gateway.errors import StoreError
 from gateway.state.instances import FORGET_SECONDS, GONE_SECONDS, Instances
 from gateway.state.keys import Keys
 from gateway.state.store import Store
@@ -56,3 +58,13 @@ async def test_garbage_among_the_entries_harms_nobody(store: Server) -> None:
         assert set(await instances(followed, "gw2").everybody(time.time())) == {"gw1"}
         store.execute("SET", KEY, "garbage")
         await eventually(lambda: followed.status.is_connected, "still connected")
+
+
+async def test_a_key_of_another_type_is_named_and_mended_by_removing_it(store: Server) -> None:
+    seed(store)
+    async with following(store) as followed:
+        await loaded(followed)
+        store.execute("DEL", KEY)
+        store.execute("SADD", KEY, "a")
+        with pytest.raises(StoreError, match=f"remove it with: DEL {KEY}"):
+            await instances(followed, "gw2").everybody(time.time())

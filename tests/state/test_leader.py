@@ -201,3 +201,17 @@ async def test_two_writers_of_lists_and_a_hand_end_with_the_truth(store: Server)
 
 def _agrees(store: Store, wanted: set[bytes]) -> bool:
     return members(store, V2) == wanted and not store._lists.pending
+
+
+async def test_a_lease_of_another_type_is_told_with_its_key_and_over_when_it_is_gone(
+    store: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    seed(store)
+    store.cli("RPUSH gray:leader x")
+    async with following(store) as followed:
+        await loaded(followed)
+        await eventually(lambda: "DEL gray:leader" in followed.leader.why_not, "it is told")
+        assert "Nobody can lead" in caplog.text
+        store.cli("DEL gray:leader")
+        await leading(followed)
+        assert followed.leader.why_not == ""

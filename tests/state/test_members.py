@@ -16,7 +16,16 @@ from gateway.state.snapshot import MemberList
 from gateway.state.store import Store
 from gateway.state.write import Change
 from tests.servers import Server
-from tests.state.following import ME, eventually, following, leading, loaded, never, seed
+from tests.state.following import (
+    ME,
+    eventually,
+    following,
+    leading,
+    loaded,
+    never,
+    reasons,
+    seed,
+)
 
 V2 = "route/chat/whitelist/v2"
 KEY = "gray:route:chat:whitelist:v2"
@@ -237,3 +246,22 @@ async def test_very_many_ids_by_hand_are_recorded_in_portions_and_can_be_taken_b
         )
         await eventually(lambda: len(large(followed)) == 0, "nobody is on the list")
         assert followed.status.reconnects == 0
+
+
+@pytest.mark.parametrize("count", [1, SMALL_IDS + 1])
+async def test_an_id_that_no_unit_can_be_is_refused_and_the_last_good_list_stays(
+    store: Server, count: int
+) -> None:
+    seed(store)
+    fill(store, count)
+    async with following(store) as followed:
+        await loaded(followed)
+        before = followed.snapshot.lists[V2]
+        store.execute("SADD", KEY, "x" * 257, "bob")
+        await eventually(lambda: reasons(followed) == [(KEY, "too_large")], "the list is refused")
+        assert followed.snapshot.lists[V2] is before
+        [refusal] = followed.snapshot.refused
+        assert "257 bytes" in refusal.text
+        store.execute("SREM", KEY, "x" * 257)
+        await eventually(lambda: holds(followed, b"bob"), "the mended list is in force")
+        assert not followed.snapshot.refused

@@ -12,6 +12,8 @@ from gateway.errors import StoreDenied, StoreError
 from gateway.state.keys import Keys
 from gateway.state.raw import Unreadable
 from gateway.state.reader import (
+    MAX_FINDINGS,
+    MAX_ROUTES,
     ROUTES_PER_TRANSACTION,
     Command,
     parse_route,
@@ -116,6 +118,7 @@ def test_each_key_of_another_type_is_noticed(position: int) -> None:
         entry(at=b"77"),
         entry(at=b"now", print=b"abc"),
         entry(at=b"9" * 5000, print=b"abc"),
+        entry(at=b"9" * 18, print=b"abc"),
         entry(at="²".encode(), print=b"abc"),
         entry(),
     ],
@@ -126,6 +129,24 @@ def test_an_entry_that_is_not_ours_is_no_history(history: object) -> None:
     assert raw.revision == 0
     assert raw.history_problem is not None
     assert "XDEL gray:route:chat:history" in raw.history_problem.text
+
+
+def test_a_history_whose_numbers_are_used_up_says_how_to_begin_anew() -> None:
+    history = entry(b"18446744073709551615-1", at=b"77", print=b"abc")
+    raw = parse_route(KEYS, "chat", [*EMPTY[:5], history])
+    assert raw.history_problem is not None
+    assert "DEL gray:route:chat:history" in raw.history_problem.text
+
+
+async def test_a_set_of_routes_gone_wild_is_refused_as_a_whole_and_fills_no_log() -> None:
+    many = [b"r%d" % number for number in range(MAX_ROUTES + 1)]
+    names, [problem] = await read_route_names(Answers(many), KEYS)
+    assert (names, problem.reason) == (None, "too_large")
+    names, problems = await read_route_names(
+        Answers([b"chat", *(b"a %d" % n for n in range(99))]), KEYS
+    )
+    assert names == frozenset(["chat"])
+    assert len(problems) == MAX_FINDINGS
 
 
 words = st.binary(max_size=30)

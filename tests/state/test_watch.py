@@ -266,3 +266,19 @@ async def test_a_server_with_a_password_is_followed_and_a_wrong_one_is_said_with
             await eventually(lambda: store.status.error, "an error")
             assert "password" in store.status.error
             assert "hunter" not in store.status.error
+
+
+async def test_a_refusal_of_a_route_that_left_while_the_names_were_unreadable_is_over(
+    store: Server,
+) -> None:
+    seed(store, "SADD gray:routes empty")
+    async with following(store) as followed:
+        await loaded(followed)
+        assert reasons(followed) == [("gray:route:empty", "missing")]
+        store.cli("SET gray:routes oops")
+        await eventually(
+            lambda: ("gray:routes", "wrong_type") in reasons(followed), "the names are refused"
+        )
+        store.cli("DEL gray:routes")
+        store.cli("SADD gray:routes chat")
+        await eventually(lambda: not reasons(followed), "nothing is refused any more")

@@ -266,3 +266,22 @@ async def test_a_deposed_leader_can_write_no_more(store: Server) -> None:
         with pytest.raises(ConflictError, match="leader"):
             await followed.writer.change("chat", replace(weights(v2="30"), term="1"), ME)
         assert store.cli("HGET gray:route:chat:weights v2") == "20"
+
+
+async def test_a_way_back_in_many_steps_tells_that_it_changed_something(
+    store: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed(store)
+    monkeypatch.setattr("gateway.state.write.IDS_PER_REVISION", 2)
+    kept, passing = frozenset([b"a", b"b"]), frozenset([b"c", b"d", b"e", b"f"])
+    async with following(store) as followed:
+        await loaded(followed)
+        writer = followed.writer
+        goal = await writer.change("chat", Change(lists={V2: Delta(kept)}), ME)
+        await writer.change("chat", Change(lists={V2: Delta(passing)}), ME)
+        await writer.change("chat", Change(lists={V2: Delta(removed=kept | passing)}), ME)
+        # The ids that only passed through are taken out last, and are out already.
+        back = await writer.revert("chat", goal.revision, ME)
+        assert back.changed
+        assert store.execute("SMEMBERS", "gray:route:chat:whitelist:v2") == {"a", "b"}
+        assert not (await writer.revert("chat", back.revision, ME)).changed
