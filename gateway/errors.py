@@ -8,10 +8,19 @@
     ├── ConflictError          somebody else wrote first
     ├── ChannelError           control and a worker do not understand each other
     ├── GatewayUnreachable     a command found no gateway that answers
-    └── StoreError             the store did not do what was asked
-        ├── StoreUnavailable   no connection, frozen, loading, failing over
-        ├── StoreDenied        wrong password, missing right
-        └── StoreReadOnly      a replica, or a store that is out of memory
+    ├── StoreError             the store did not do what was asked
+    │   ├── StoreUnavailable   no connection, frozen, loading, failing over
+    │   ├── StoreDenied        wrong password, missing right
+    │   └── StoreReadOnly      a replica, or a store that is out of memory
+    ├── DownstreamError        a request that cannot be understood or carried
+    └── UpstreamError          an endpoint, or all of a version, did not do its part
+        ├── ConnectFailed          refused, unreachable, no such name, TLS handshake failed
+        ├── ConnectTimeout         no connection in time
+        ├── UpstreamTimeout        connected, but no (further) answer in time
+        ├── UpstreamProtocolError  what it answers is not HTTP that can be trusted
+        ├── UpstreamGone           it closed the connection before it answered
+        ├── NoEndpoint             no endpoint of the version may be used
+        └── Overflow               as many requests or connections as the route allows
 
 Each class fixes where the fault lies (`source`), the HTTP status it is answered with, whether the
 same call may be sent again (`retry`), and a stable `code` that clients may switch on. Exceptions of
@@ -151,3 +160,90 @@ class StoreReadOnly(StoreError):
 
     retry = Retry.LATER
     code = "store_read_only"
+
+
+class DownstreamError(GraygateError):
+    """A request that cannot be understood or carried; its connection always closes.
+
+    `text` goes to the client as it is; `code` stands for what was wrong with the request.
+    """
+
+    source = Source.DOWNSTREAM
+
+    def __init__(self, status: int, code: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.code = code
+
+
+class UpstreamError(GraygateError):
+    """An endpoint did not do its part.
+
+    `text` may go to clients, so it holds no address; `detail` is for our log only.
+    """
+
+    source = Source.UPSTREAM
+    status = 502
+    code = "upstream_error"
+    kind = "protocol"  # the label of graygate_errors_total
+
+    def __init__(self, text: str, detail: str = "") -> None:
+        super().__init__(text)
+        self.detail = detail
+
+
+class ConnectFailed(UpstreamError):
+    """No connection to the endpoint can be had; nothing of the request was sent on it."""
+
+    retry = Retry.IF_UNSENT
+    code = "upstream_connect_failed"
+    kind = "connect"
+
+
+class ConnectTimeout(UpstreamError):
+    """The endpoint did not take the connection in time; nothing of the request was sent on it."""
+
+    status = 504
+    retry = Retry.IF_UNSENT
+    code = "upstream_connect_timeout"
+    kind = "timeout"
+
+
+class UpstreamTimeout(UpstreamError):
+    """The endpoint took the request and then was silent for too long; it may have acted on it."""
+
+    status = 504
+    code = "upstream_timeout"
+    kind = "timeout"
+
+
+class UpstreamProtocolError(UpstreamError):
+    """The endpoint answers with something that is not HTTP, or whose end cannot be known."""
+
+    code = "upstream_protocol_error"
+
+
+class UpstreamGone(UpstreamError):
+    """The endpoint closed before it answered; on a kept connection it may just have timed out."""
+
+    retry = Retry.IF_REUSED
+    code = "upstream_gone"
+    kind = "connect"
+
+
+class NoEndpoint(UpstreamError):
+    """No endpoint of the version may be used now."""
+
+    status = 503
+    retry = Retry.LATER
+    code = "no_endpoint"
+    kind = "no_endpoint"
+
+
+class Overflow(UpstreamError):
+    """The version or endpoint has all the requests or connections that the route allows."""
+
+    status = 503
+    retry = Retry.LATER
+    code = "overloaded"
+    kind = "overflow"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
 
 from gateway.config.settings import Settings
+from gateway.metrics.numbers import Counted
 from gateway.routing.table import Identity
 from gateway.state.store import Store
-
-Counts = Mapping[tuple[str, str, str], int]
 
 
 class WorkerState(Protocol):
@@ -35,8 +34,7 @@ class AdminContext:
     identity: Identity
     own_id: str
     workers: Callable[[], Sequence[WorkerState]]
-    decisions: Callable[[], Counts]  # by (route, version, reason)
-    requests: Callable[[], Counts]  # by (route, version, code)
+    counted: Callable[[], Counted]
     is_draining: Callable[[], bool] = lambda: False
 
 

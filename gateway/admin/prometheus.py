@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import time
 from collections import Counter
@@ -12,12 +13,15 @@ from aiohttp import web
 import gateway
 from gateway.admin.context import CONTEXT, AdminContext
 from gateway.metrics import names
-from gateway.metrics.exposition import Sample, render
+from gateway.metrics.exposition import Distribution, Sample, render
+from gateway.metrics.numbers import Counted, Numbers
 from gateway.state.status import Mode
 
 
 async def metrics(request: web.Request) -> web.Response:
-    body, content_type = render(samples(request.app[CONTEXT]), request.headers.get("Accept", ""))
+    taken = list(samples(request.app[CONTEXT]))  # at one moment
+    # 2,000 versions take more than a second to write down; the store is followed meanwhile.
+    body, content_type = await asyncio.to_thread(render, taken, request.headers.get("Accept", ""))
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
@@ -29,10 +33,36 @@ def samples(context: AdminContext) -> Iterator[Sample]:
     workers = context.workers()
     yield names.WORKERS, (), len(workers)
     yield names.WORKERS_CURRENT, (), sum(worker.sequence == newest for worker in workers)
-    for labels, count in context.decisions().items():
-        yield names.DECISIONS, labels, count
-    for labels, count in context.requests().items():
-        yield names.REQUESTS, labels, count
+    yield from _counted(context.counted())
+
+
+def _counted(counted: Counted) -> Iterator[Sample]:
+    yield names.CONNECTIONS, (), counted.connections
+    for decision, count in counted.decisions.items():
+        yield names.DECISIONS, decision, count
+    for endpoint, share in counted.endpoints.items():
+        yield names.ENDPOINT_HEALTHY, endpoint, share
+    for cause, count in counted.shed.items():
+        yield names.SHED, (cause,), count
+    for version, numbers in counted.numbers.items():
+        yield from _version(version, numbers)
+
+
+def _version(version: tuple[str, str], numbers: Numbers) -> Iterator[Sample]:
+    for code, count in numbers.codes.items():
+        yield names.REQUESTS, (*version, str(code)), count
+    for kind, count in numbers.errors.items():
+        yield names.ERRORS, (*version, kind), count
+    yield names.IN_FLIGHT, version, numbers.in_flight
+    yield names.RETRIES, version, numbers.retries
+    yield names.MIRRORED, version, numbers.mirrored
+    yield names.PANIC_MODE, version, numbers.is_panicking
+    duration = Distribution(numbers.duration, numbers.duration_sum)
+    first_byte = Distribution(numbers.first_byte, numbers.first_byte_sum)
+    inter_chunk = Distribution(numbers.inter_chunk, numbers.inter_chunk_sum)
+    yield names.REQUEST_DURATION, version, duration
+    yield names.FIRST_BYTE, version, first_byte
+    yield names.INTER_CHUNK, version, inter_chunk
 
 
 def _store(context: AdminContext) -> Iterator[Sample]:

@@ -21,6 +21,8 @@ from gateway.admin.calls import (
 )
 from gateway.admin.context import CONTEXT
 from gateway.errors import RefusedError
+from gateway.routing.spec import RouteSpec
+from gateway.state.fields import FIELDS, TIMEOUTS
 from gateway.state.raw import RouteState
 from gateway.state.snapshot import HeldRoute, Snapshot
 from gateway.state.write import Change, Written
@@ -46,6 +48,9 @@ class Revert(msgspec.Struct, forbid_unknown_fields=True):
     why: str = ""
 
 
+_TOLD_APART = ("host", "path", "model", "methods", "unit", "paused")
+
+
 def describe(held: HeldRoute, snapshot: Snapshot) -> dict[str, object]:
     spec = held.spec
     prefix = f"route/{spec.name}/"
@@ -54,7 +59,11 @@ def describe(held: HeldRoute, snapshot: Snapshot) -> dict[str, object]:
         "changed_at_ms": held.changed_at_ms,
         "stable": spec.stable,
         "versions": {
-            name: {"urls": version.urls, "meta": version.meta}
+            name: {
+                "urls": version.urls,
+                "rewrite_model": version.rewrite_model,
+                "meta": version.meta,
+            }
             for name, version in spec.versions.items()
         },
         "weights": spec.weights,
@@ -67,6 +76,7 @@ def describe(held: HeldRoute, snapshot: Snapshot) -> dict[str, object]:
             "models": spec.models,
             "methods": spec.methods,
         },
+        "options": _options(spec),
         "rules": [msgspec.to_builtins(rule) for rule in spec.rules],
         "lists": {
             name.removeprefix(prefix): len(members)
@@ -74,6 +84,13 @@ def describe(held: HeldRoute, snapshot: Snapshot) -> dict[str, object]:
             if name.startswith(prefix)
         },
     }
+
+
+def _options(spec: RouteSpec) -> dict[str, object]:
+    """How requests are carried, by the names of the fields in the store."""
+    fields = {field: target for field, (target, _) in FIELDS.items() if field not in _TOLD_APART}
+    told = {field: getattr(spec, target) for field, target in fields.items()}
+    return {**told, **{f"timeout_{name}": spec.timeouts.get(name) for name in TIMEOUTS}}
 
 
 async def index(request: web.Request) -> web.Response:

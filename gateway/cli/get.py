@@ -86,11 +86,19 @@ def _details(name: str, held: Route) -> str:
         ("paths", ", ".join(held.match.paths) or "any"),
         ("models", ", ".join(held.match.models) or "any"),
         ("methods", ", ".join(held.match.methods) or "any"),
+        *((field, _option(value)) for field, value in held.options.items()),
         *((f"rule {number}", bytes(rule).decode()) for number, rule in enumerate(held.rules)),
     ]
     paused = ", paused" if held.paused else ""
     head = f"{plain(name)}{paused}, revision {held.revision} of {local_time(held.changed_at_ms)}"
     return "\n".join([head, "", versions, "", table(("", ""), facts).lstrip("\n")])
+
+
+def _option(value: bool | int | float | str | None) -> str:
+    """As it would be typed into the store; a dash where the gateway's own setting holds."""
+    if isinstance(value, bool):
+        return str(int(value))
+    return "-" if value is None or value == "" else str(value)
 
 
 def _tell_findings(refused: Iterable[Finding], warnings: Iterable[Finding]) -> None:

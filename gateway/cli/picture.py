@@ -34,6 +34,7 @@ class Route(msgspec.Struct):
     match: Match
     rules: list[msgspec.Raw]
     lists: dict[str, int]  # "whitelist/v2" or "blacklist" -> number of ids
+    options: dict[str, bool | int | float | str | None] = {}  # by their fields in the store
 
     def weight(self, version: str) -> float:
         """Percent of units by weight alone."""

@@ -6,11 +6,11 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from gateway.config.networks import networks_of
 from gateway.config.settings import Settings
 from gateway.config.store_url import is_plain_text, url_problem
+from gateway.config.tls_files import wrong_with_tls
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _EVERY_ADDRESS = ("0.0.0.0", "::")
@@ -30,6 +30,9 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _ports(settings)
     yield from _redis(settings)
     yield from _redis_tls(settings)
+    yield from _listen_tls(settings)
+    yield from _upstream_tls(settings)
+    yield from _limits(settings)
     yield from _trusted_proxies(settings)
     yield from _token(settings)
 
@@ -72,18 +75,41 @@ def _redis(settings: Settings) -> Iterator[Finding]:
 
 def _redis_tls(settings: Settings) -> Iterator[Finding]:
     redis = settings.redis
+    yield from _tls_files("redis", ca=redis.tls_ca, cert=redis.tls_cert, key=redis.tls_key)
     files = {"tls_ca": redis.tls_ca, "tls_cert": redis.tls_cert, "tls_key": redis.tls_key}
-    named = {f"redis.{name}": path for name, path in files.items() if path}
-    for key, path in named.items():
-        if "\0" in path or not Path(path).is_file():
-            yield Finding((key,), "names a file that is not there")
-    if bool(redis.tls_cert) != bool(redis.tls_key):
-        given, missing = ("cert", "key") if redis.tls_cert else ("key", "cert")
-        keys = (f"redis.tls_{given}", f"redis.tls_{missing}")
-        yield Finding(keys, f"{keys[0]} needs {keys[1]} beside it")
+    named = [f"redis.{name}" for name, path in files.items() if path]
     if named and is_plain_text(redis.url) and not url_problem(redis.url):
         what = f"{', '.join(named)} is set but redis.url speaks no TLS; start it with rediss://"
         yield Finding(("redis.url", *named), what)
+
+
+def _listen_tls(settings: Settings) -> Iterator[Finding]:
+    yield from _tls_files("listen", cert=settings.listen.tls_cert, key=settings.listen.tls_key)
+
+
+def _upstream_tls(settings: Settings) -> Iterator[Finding]:
+    upstream = settings.upstream
+    yield from _tls_files(
+        "upstream", ca=upstream.tls_ca, cert=upstream.tls_cert, key=upstream.tls_key
+    )
+    if upstream.tls_ca and not upstream.tls_verify:
+        what = "upstream.tls_ca is of no use while upstream.tls_verify is false; drop one of them"
+        yield Finding(("upstream.tls_verify", "upstream.tls_ca"), what)
+
+
+def _tls_files(section: str, *, ca: str = "", cert: str = "", key: str = "") -> Iterator[Finding]:
+    for keys, what in wrong_with_tls(section, ca=ca, cert=cert, key=key):
+        yield Finding(keys, what)
+
+
+def _limits(settings: Settings) -> Iterator[Finding]:
+    limits = settings.limits
+    if limits.line_bytes > limits.head_bytes:
+        what = (
+            f"limits.line_bytes is {limits.line_bytes}, more than the {limits.head_bytes} of "
+            "limits.head_bytes: one line does not fit into the head it is part of"
+        )
+        yield Finding(("limits.line_bytes", "limits.head_bytes"), what)
 
 
 def _trusted_proxies(settings: Settings) -> Iterator[Finding]:

@@ -16,7 +16,9 @@ from gateway.config.secret import Secret
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+SecondsOrNone = Annotated[float, Meta(ge=0, le=86_400)]  # 0 switches off
 Count = Annotated[int, Meta(ge=1)]
+CountOrNone = Annotated[int, Meta(ge=0)]  # 0 switches off
 
 
 def setting(help_line: str) -> Meta:
@@ -29,6 +31,10 @@ class Listen(msgspec.Struct, frozen=True, kw_only=True):
     host: Annotated[str, setting("address the data port binds to")] = "0.0.0.0"
     port: Annotated[Port, setting("data port, where clients send their requests")] = 8080
     backlog: Annotated[Count, setting("connections that may wait in each worker's socket")] = 1024
+    tls_cert: Annotated[
+        str, setting("certificate chain file; with it the data port speaks TLS only")
+    ] = ""
+    tls_key: Annotated[str, setting("key file of the certificate")] = ""
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +107,92 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     jwt_audience: Annotated[str, setting("required aud claim; empty = any")] = ""
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client may ask of the gateway."""
+
+    connections: Annotated[
+        Annotated[int, Meta(ge=1)] | Literal["auto"],
+        setting("open client connections per worker; auto = half of its file descriptors"),
+    ] = "auto"
+    line_bytes: Annotated[
+        Annotated[int, Meta(ge=256)], setting("bytes of a request line or header line")
+    ] = 8192
+    head_bytes: Annotated[
+        Annotated[int, Meta(ge=1024)], setting("bytes of a request's or answer's whole head")
+    ] = 65_536
+    head_lines: Annotated[Annotated[int, Meta(ge=16)], setting("header lines of a head")] = 100
+    body_bytes: Annotated[
+        CountOrNone, setting("bytes of a request's body; a route's body_limit wins; 0 = no limit")
+    ] = 0
+    decision_body_bytes: Annotated[
+        Count, setting("bytes of a body that is read before the decision, for its model or user")
+    ] = 1_048_576
+    head_seconds: Annotated[Seconds, setting("seconds until a request's head must be complete")] = (
+        10.0
+    )
+    body_idle_seconds: Annotated[
+        Seconds, setting("seconds that a client may pause in the middle of a body")
+    ] = 60.0
+    min_bytes_per_second: Annotated[
+        CountOrNone,
+        setting("slowest pace of a client that sends or takes, as mean of 10 seconds; 0 = any"),
+    ] = 256
+    keepalive_seconds: Annotated[
+        Seconds, setting("seconds that a client's connection may wait for its next request")
+    ] = 75.0
+    keepalive_requests: Annotated[
+        Count, setting("requests on one connection before it is closed")
+    ] = 1000
+    write_idle_seconds: Annotated[
+        Seconds, setting("seconds until a client that takes nothing of its answer is cut off")
+    ] = 60.0
+    shed_lag_seconds: Annotated[
+        SecondsOrNone,
+        setting("a worker whose loop lags by so many seconds refuses new requests; 0 = never"),
+    ] = 1.0
+    shed_memory_mib: Annotated[
+        CountOrNone,
+        setting("a worker that holds more memory than this refuses new requests; 0 = never"),
+    ] = 0
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True):
+    """How endpoints are spoken to; a route's own timeouts win."""
+
+    connect_seconds: Annotated[Seconds, setting("seconds until a connection must stand")] = 5.0
+    first_byte_seconds: Annotated[
+        Seconds, setting("seconds from the request's end to the first byte of its answer")
+    ] = 300.0
+    idle_seconds: Annotated[
+        Seconds, setting("seconds that an endpoint may pause in the middle of an answer")
+    ] = 300.0
+    total_seconds: Annotated[
+        SecondsOrNone, setting("seconds for a request from first to last byte; 0 = no limit")
+    ] = 0.0
+    queue_seconds: Annotated[
+        Seconds, setting("seconds that a request may wait for a place at a busy version")
+    ] = 5.0
+    keepalive_seconds: Annotated[
+        Seconds,
+        setting("seconds that an idle connection is kept; stay below what the endpoints keep"),
+    ] = 4.0
+    tls_ca: Annotated[
+        str, setting("CA file that endpoints' certificates must chain to; empty = the system's")
+    ] = ""
+    tls_cert: Annotated[str, setting("client certificate file")] = ""
+    tls_key: Annotated[str, setting("client key file")] = ""
+    tls_verify: Annotated[
+        bool, setting("verify endpoints' certificates; false only where nothing is at stake")
+    ] = True
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    """What answers tell of the decision."""
+
+    version_header: Annotated[bool, setting("send X-Graygate-Version: who answered")] = True
+    reason_header: Annotated[bool, setting("send X-Graygate-Reason: why that version")] = True
+
+
 class Admin(msgspec.Struct, frozen=True, kw_only=True):
     """The operator's port."""
 
@@ -129,5 +221,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     process: Process = Process()
     redis: Redis = Redis()
     routing: Routing = Routing()
+    limits: Limits = Limits()
+    upstream: Upstream = Upstream()
+    answers: Answers = Answers()
     admin: Admin = Admin()
     log: Log = Log()

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from gateway.metrics.names import ALL, PREFIX, Kind, Series
 
-Sample = tuple[Series, tuple[str, ...], float]
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A histogram's value: a count for each of the series' bounds, one for above, and the sum."""
+
+    counts: Sequence[int]
+    total: float
+
+
+Sample = tuple[Series, tuple[str, ...], float | Distribution]
 
 
 class _Samples(Collector):
@@ -21,15 +37,41 @@ class _Samples(Collector):
         self._samples = samples
 
     def collect(self) -> Iterable[Metric]:
-        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
-        for series in ALL:
-            family = CounterMetricFamily if series.kind is Kind.COUNTER else GaugeMetricFamily
-            families[series.name] = family(
-                PREFIX + series.name, series.help, labels=list(series.labels)
-            )
+        families = {series.name: _Family(series) for series in ALL}
         for series, labels, value in self._samples:
-            families[series.name].add_metric(list(labels), value)
-        return families.values()
+            families[series.name].add(labels, value)
+        return [family.metric for family in families.values()]
+
+
+class _Family:
+    """All samples of one series."""
+
+    def __init__(self, series: Series) -> None:
+        name, labels = PREFIX + series.name, list(series.labels)
+        self._bounds = [*map(str, series.bounds), "+Inf"]
+        self._histogram: HistogramMetricFamily | None = None
+        self._single: CounterMetricFamily | GaugeMetricFamily | None = None
+        if series.kind is Kind.HISTOGRAM:
+            self._histogram = HistogramMetricFamily(name, series.help, labels=labels)
+        elif series.kind is Kind.COUNTER:
+            self._single = CounterMetricFamily(name, series.help, labels=labels)
+        else:
+            self._single = GaugeMetricFamily(name, series.help, labels=labels)
+
+    @property
+    def metric(self) -> Metric:
+        metric = self._histogram or self._single
+        assert metric is not None
+        return metric
+
+    def add(self, labels: tuple[str, ...], value: float | Distribution) -> None:
+        if isinstance(value, Distribution):
+            assert self._histogram is not None
+            buckets = list(zip(self._bounds, accumulate(value.counts), strict=True))
+            self._histogram.add_metric(list(labels), buckets, value.total)
+        else:
+            assert self._single is not None
+            self._single.add_metric(list(labels), value)
 
 
 def render(samples: Iterable[Sample], accept: str) -> tuple[bytes, str]:

@@ -9,12 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.metrics.numbers import (
+    DURATION_BOUNDS,
+    ERROR_KINDS,
+    FIRST_BYTE_BOUNDS,
+    INTER_CHUNK_BOUNDS,
+)
+
 PREFIX = "graygate_"
 
 
 class Kind(StrEnum):
     COUNTER = "counter"
     GAUGE = "gauge"
+    HISTOGRAM = "histogram"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,7 @@ class Series:
     kind: Kind
     help: str
     labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()  # of a histogram's buckets, without the infinite one
 
     @property
     def full_name(self) -> str:
@@ -40,12 +49,44 @@ def _gauge(name: str, help_line: str, *labels: str) -> Series:
     return Series(name, Kind.GAUGE, help_line, labels)
 
 
+def _histogram(name: str, help_line: str, bounds: tuple[float, ...]) -> Series:
+    return Series(name, Kind.HISTOGRAM, help_line, ("route", "version"), bounds)
+
+
 BUILD_INFO = _gauge("build_info", "Always 1; the labels say what is running.", "version", "python")
 REQUESTS = _counter("requests", "Answered requests.", "route", "version", "code")
 DECISIONS = _counter(
     "routing_decisions", "Requests by the version they were sent to and why.",
     "route", "version", "reason",
 )  # fmt: skip
+REQUEST_DURATION = _histogram(
+    "request_duration_seconds", "Time from a request's head to its answer's last byte.",
+    DURATION_BOUNDS,
+)  # fmt: skip
+FIRST_BYTE = _histogram(
+    "time_to_first_byte_seconds", "Time from a request's head to its answer's first byte.",
+    FIRST_BYTE_BOUNDS,
+)  # fmt: skip
+INTER_CHUNK = _histogram(
+    "inter_chunk_seconds", "Time between two pieces of a streamed answer.", INTER_CHUNK_BOUNDS
+)
+ERRORS = _counter(
+    "errors", f"Failures charged to a version; kinds: {', '.join(ERROR_KINDS)}.",
+    "route", "version", "kind",
+)  # fmt: skip
+IN_FLIGHT = _gauge("requests_in_flight", "Requests that are being carried now.", "route", "version")
+RETRIES = _counter("retries", "Further attempts at an endpoint.", "route", "version")
+MIRRORED = _counter("mirrored", "Copies of requests sent to this version.", "route", "version")
+ENDPOINT_HEALTHY = _gauge(
+    "endpoint_healthy", "Share of the workers for whom the endpoint is up, 0 to 1.",
+    "route", "version", "endpoint",
+)  # fmt: skip
+PANIC_MODE = _gauge(
+    "panic_mode", "1 while so few endpoints are up that a worker uses all of them.",
+    "route", "version",
+)  # fmt: skip
+CONNECTIONS = _gauge("connections", "Open connections of clients.")
+SHED = _counter("shed", "Requests and connections refused to protect the gateway.", "cause")
 SPLIT_WEIGHT = _gauge(
     "split_weight_ratio", "Wanted share of units, 0 to 1; stable has the rest.", "route", "version"
 )
@@ -77,10 +118,11 @@ CONFIG_REFUSED = _gauge(
 )
 
 ALL: tuple[Series, ...] = (
-    BUILD_INFO, REQUESTS, DECISIONS, SPLIT_WEIGHT, WORKERS, WORKERS_CURRENT, REDIS_UP,
-    REDIS_RECONNECTS, WATCH_MODE, SNAPSHOT_AGE, SNAPSHOT_FROM_DISK, LEADER, CONFIG_SEQUENCE,
-    CONFIG_REVISION, CONFIG_LAST_SUCCESS, CONFIG_ATTEMPTS, CONFIG_SUCCESSES, CONFIG_FAILURES,
-    CONFIG_REJECTED, CONFIG_REFUSED,
+    BUILD_INFO, REQUESTS, REQUEST_DURATION, FIRST_BYTE, INTER_CHUNK, ERRORS, IN_FLIGHT, RETRIES,
+    MIRRORED, DECISIONS, SPLIT_WEIGHT, ENDPOINT_HEALTHY, PANIC_MODE, CONNECTIONS, SHED, WORKERS,
+    WORKERS_CURRENT, REDIS_UP, REDIS_RECONNECTS, WATCH_MODE, SNAPSHOT_AGE, SNAPSHOT_FROM_DISK,
+    LEADER, CONFIG_SEQUENCE, CONFIG_REVISION, CONFIG_LAST_SUCCESS, CONFIG_ATTEMPTS,
+    CONFIG_SUCCESSES, CONFIG_FAILURES, CONFIG_REJECTED, CONFIG_REFUSED,
 )  # fmt: skip
 
 

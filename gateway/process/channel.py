@@ -59,11 +59,34 @@ class Holds(msgspec.Struct, frozen=True, kw_only=True, tag="holds"):
     sequence: int
 
 
+class VersionTotals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What a worker has counted of one version; `in_flight` and `is_panicking` are of now."""
+
+    route: str
+    version: str
+    codes: dict[int, int] = {}
+    errors: dict[str, int] = {}
+    in_flight: int = 0
+    retries: int = 0
+    mirrored: int = 0
+    is_panicking: bool = False
+    # By bucket, as in gateway.metrics.numbers; empty = nothing was counted yet.
+    duration: tuple[int, ...] = ()
+    duration_sum: float = 0.0
+    first_byte: tuple[int, ...] = ()
+    first_byte_sum: float = 0.0
+    inter_chunk: tuple[int, ...] = ()
+    inter_chunk_sum: float = 0.0
+
+
 class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="totals"):
-    """Everything a worker has counted since it started."""
+    """Everything a worker has counted since it started, and what is now."""
 
     decisions: tuple[tuple[str, str, str, int], ...] = ()  # route, version, reason, count
-    requests: tuple[tuple[str, str, str, int], ...] = ()  # route, version, code, count
+    versions: tuple[VersionTotals, ...] = ()  # those that anything happened to
+    endpoints: tuple[tuple[str, str, str, bool], ...] = ()  # route, version, URL, is up
+    connections: int = 0
+    shed: dict[str, int] = {}
 
 
 ToControl = Hello | Holds | Totals

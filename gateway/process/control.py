@@ -146,8 +146,7 @@ def build_parts(boot: ControlBoot, feed: Feed, _health: Health) -> Parts:
         identity=identity_of(settings.routing),
         own_id=own_id,
         workers=lambda: feed.workers,
-        decisions=feed.ledger.decisions,
-        requests=feed.ledger.requests,
+        counted=feed.ledger.counted,
     )
     return Parts(store, Admin(context))
 

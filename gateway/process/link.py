@@ -81,10 +81,11 @@ class Link:
         except OSError:
             pass  # control is gone
         finally:
-            counting.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError):
-                await counting
-            await self._say_last(writer)
+            try:
+                await _cancel(counting)
+                await self._say_last(writer)
+            finally:
+                writer.close()
         return has_followed
 
     async def _send_totals(self, writer: asyncio.StreamWriter) -> None:
@@ -100,3 +101,14 @@ class Link:
             writer.close()
             async with asyncio.timeout(_TOTALS_SECONDS):
                 await writer.wait_closed()
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    """Ends `task`; what it raises but for OSError is raised."""
+    task.cancel()
+    # Awaiting the task itself would mix up its cancellation with our own: a worker that must end
+    # just when control goes would then never do so.
+    await asyncio.wait([task])
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, OSError):
+        raise error

@@ -21,11 +21,12 @@ import uvloop
 from gateway.errors import GraygateError
 from gateway.process import log
 from gateway.process.channel import Hello, Totals, Update
+from gateway.process.counting import totals_of
 from gateway.process.handover import READY, TABLE, Lifeline, WorkerBoot, receive_boot
 from gateway.process.identity import identity_of
 from gateway.process.link import Link
 from gateway.process.picture import Picture
-from gateway.proxy.interim import InterimPlane
+from gateway.proxy.plane import DataPlane
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class Worker:
         self._boot = boot
         self._lifeline = lifeline
         self._picture = Picture(identity_of(boot.settings.routing))
-        self._plane = InterimPlane(boot.settings)
+        self._plane = DataPlane(boot.settings)
         self._has_table = asyncio.Event()
         self._must_end = asyncio.Event()
         hello = Hello(worker=boot.index, pid=os.getpid(), born=time.monotonic_ns())
@@ -75,11 +76,7 @@ class Worker:
             self._lifeline.say(TABLE)
 
     def _count(self) -> Totals:
-        plane = self._plane
-        return Totals(
-            decisions=tuple((*key, count) for key, count in plane.decisions.items()),
-            requests=tuple((*key, count) for key, count in plane.requests.items()),
-        )
+        return totals_of(self._plane)
 
     async def _may_accept(self) -> bool:
         """Waits for the first table; False when the worker must end before it accepted anything."""

@@ -70,13 +70,15 @@ class _Paths:
 class Matcher:
     """Finds the name of the route for a request; immutable."""
 
-    __slots__ = ("_any_host", "_exact", "_longest_wild", "_wild")
+    __slots__ = ("_any_host", "_exact", "_longest_wild", "_wild", "has_models")
 
     def __init__(self, specs: Iterable[RouteSpec]) -> None:
         self._exact: dict[bytes, _Paths] = {}
         self._wild: dict[bytes, _Paths] = {}  # "*.example.com" as ".example.com"
         self._any_host = _Paths()
+        self.has_models = False  # whether any route is told from others by the model in the body
         for spec in specs:
+            self.has_models |= bool(spec.models)
             for host in dict.fromkeys(spec.hosts):
                 self._of_host(host.encode()).add(spec)
             if not spec.hosts:

@@ -37,21 +37,34 @@ Test = Callable[[bytes | None], bool]
 
 
 class PatternBudget:
-    """What the patterns of one rule may still cost."""
+    """What the patterns of one rule may still cost, and with it those of `within`."""
 
-    def __init__(self) -> None:
-        self._left = _MAX_INSTRUCTIONS
+    def __init__(
+        self,
+        instructions: int = _MAX_INSTRUCTIONS,
+        of: str = "this rule",
+        within: PatternBudget | None = None,
+    ) -> None:
+        self._left = instructions
+        self._of = of
+        self._within = within
 
     def __repr__(self) -> str:
-        return f"<PatternBudget: {self._left} instructions left>"
+        return f"<PatternBudget of {self._of}: {self._left} instructions left>"
+
+    @property
+    def is_overspent(self) -> bool:
+        return self._left < 0
 
     def spend(self, instructions: int, where: str) -> None:
         self._left -= instructions
         if self._left < 0:
             raise ValueError(
-                f"{where}: the patterns of this rule are too large together; "
+                f"{where}: the patterns of {self._of} are too large together; "
                 "use a list or fewer repetitions."
             )
+        if self._within is not None:
+            self._within.spend(instructions, where)
 
 
 def compile_matcher(

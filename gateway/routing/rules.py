@@ -56,13 +56,18 @@ class Rule:
 
 
 def compile_rule(
-    spec: RuleSpec, versions: Collection[str], lists: Lists = NO_LISTS, *, stable: str = ""
+    spec: RuleSpec,
+    versions: Collection[str],
+    lists: Lists = NO_LISTS,
+    *,
+    stable: str = "",
+    patterns: PatternBudget | None = None,
 ) -> Rule:
     """Raises ValueError with one sentence that names the position of what is wrong.
 
-    A segment that `lists` does not hold is empty.
+    A segment that `lists` does not hold is empty. `patterns` bounds what several rules cost.
     """
-    holds = _Compiler(lists).when(spec.when, "when", 1)
+    holds = _Compiler(lists, patterns).when(spec.when, "when", 1)
     if (spec.version is None) == (spec.weights is None):
         raise ValueError("A rule needs exactly one of version and weights.")
     for name in (spec.version,) if spec.version is not None else spec.weights or {}:
@@ -89,6 +94,17 @@ def reads(when: Mapping[str, object], keyword: str) -> bool:
     return any(key == keyword for key, _ in _walk(when))
 
 
+def headers_of(when: Mapping[str, object]) -> frozenset[str]:
+    """The names of the request headers that a `when` looks at; it need not be valid."""
+    names: set[str] = set()
+    for key, value in _walk(when):
+        if key == "header" and isinstance(value, Mapping):
+            names.update(value)
+        elif key == "cookie":
+            names.add("cookie")
+    return frozenset(names)
+
+
 def _walk(when: object, depth: int = 0) -> Iterator[tuple[str, object]]:
     if not isinstance(when, Mapping) or depth > MAX_DEPTH:
         return
@@ -104,10 +120,10 @@ def _walk(when: object, depth: int = 0) -> Iterator[tuple[str, object]]:
 class _Compiler:
     """Compiles one rule's `when`, counting its conditions."""
 
-    def __init__(self, lists: Lists) -> None:
+    def __init__(self, lists: Lists, patterns: PatternBudget | None = None) -> None:
         self._lists = lists
         self._conditions = 0
-        self._budget = PatternBudget()
+        self._budget = PatternBudget(within=patterns)
         self._keywords: dict[str, Callable[[object, str, int], Condition]] = {
             "header": lambda value, where, depth: self._named(value, where, _header),
             "cookie": lambda value, where, depth: self._named(value, where, _cookie),

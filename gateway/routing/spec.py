@@ -18,6 +18,7 @@ class VersionSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """One deployed version: where it answers, and what people noted about it."""
 
     urls: tuple[str, ...]
+    rewrite_model: str = ""  # put into the body's "model" for this version; empty = leave it
     meta: dict[str, Any] = {}
 
 
@@ -52,7 +53,20 @@ class RouteSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dialect: str = "problem"  # of the gateway's own errors: openai, anthropic, kserve, problem
     failover: bool = True
     spill_cap: float | None = None  # percent of units a candidate may take when stable is down
-    timeouts: dict[str, float] = {}  # connect, first_byte, idle, total -> seconds
+    timeouts: dict[str, float] = {}  # queue, connect, first_byte, idle, total -> seconds
+
+    balance: str = "least"  # or "rendezvous": a unit keeps its endpoint while that one is up
+    retries: int = 1  # further attempts, only when the request provably had no effect
+    max_requests: int = 1024  # at a time, per version and worker
+    max_pending: int = 1024  # that wait beyond those, per version and worker
+    max_connections: int = 1024  # per endpoint and worker
+    health_path: str = ""  # what active checks ask for; empty = none are made
+    health_interval: float = 2.0  # seconds between two active checks of an endpoint
+    body_limit: int = 0  # bytes of a request's body; 0 = the gateway's own limit
+
+    mirror: str = ""  # version that gets copies of requests; empty = none
+    mirror_percent: float = 100.0  # of the requests, by chance
+    mirror_credentials: bool = False  # whether copies keep Authorization, Cookie, API keys
 
     @property
     def candidates(self) -> tuple[str, ...]:

@@ -16,9 +16,10 @@ from gateway.routing.facts import RequestFacts
 from gateway.routing.jwt import JwtVerifier
 from gateway.routing.lists import blacklist_name, whitelist_name
 from gateway.routing.match import Matcher
-from gateway.routing.rules import Lists, Rule, compile_rule, reads
+from gateway.routing.override import HEADER as OVERRIDE_HEADER
+from gateway.routing.rules import Lists, Rule, compile_rule, headers_of, reads
 from gateway.routing.spec import RouteSpec
-from gateway.routing.unit import compile_sources
+from gateway.routing.unit import compile_sources, header_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Route:
         "_identity",
         "_lists",
         "blacklist",
+        "header_names",
         "intervals",
         "name",
         "override_key",
@@ -44,6 +46,7 @@ class Route:
         "sources",
         "spec",
         "stable",
+        "wants_body",
         "wants_body_user",
         "wants_model",
         "whitelists",
@@ -71,6 +74,9 @@ class Route:
         # What the proxy must read of a body before it can decide.
         self.wants_model = any(reads(rule.when, "model") for rule in spec.rules)
         self.wants_body_user = "body:user" in spec.unit
+        rewrites = any(version.rewrite_model for version in spec.versions.values())
+        self.wants_body = self.wants_model or self.wants_body_user or rewrites
+        self.header_names = _header_names(spec, identity)
 
     def with_weights(self, weights: Mapping[str, float]) -> Route:
         """The same route at other weights; raises ValueError when they cannot be had."""
@@ -79,6 +85,15 @@ class Route:
 
     def __repr__(self) -> str:
         return f"<Route {self.name}: stable {self.stable}, {self.intervals!r}>"
+
+
+def _header_names(spec: RouteSpec, identity: Identity) -> frozenset[bytes]:
+    """The request headers that `decide` may look at, in lower case."""
+    names = {name for source in spec.unit if (name := header_of(source))}
+    names.update(name for rule in spec.rules for name in headers_of(rule.when))
+    if identity.override_key:
+        names.add(OVERRIDE_HEADER.decode())
+    return frozenset(name.lower().encode() for name in names)
 
 
 def _rule(spec: RouteSpec, index: int, lists: Lists) -> Rule:
@@ -100,7 +115,7 @@ def compile_route(spec: RouteSpec, lists: Lists, identity: Identity) -> Route:
 class Table:
     """All routes at one moment."""
 
-    __slots__ = ("_matcher", "routes", "sequence")
+    __slots__ = ("_matcher", "header_names", "routes", "sequence")
 
     def __init__(
         self, routes: Iterable[Route] = (), sequence: int = 0, matcher: Matcher | None = None
@@ -109,10 +124,18 @@ class Table:
         self.routes: Mapping[str, Route] = MappingProxyType({r.name: r for r in routes})
         self.sequence = sequence
         self._matcher = matcher or Matcher(route.spec for route in self.routes.values())
+        # Most routes look at the same few, so the union is over the different sets only.
+        different = {route.header_names for route in self.routes.values()}
+        self.header_names: frozenset[bytes] = frozenset().union(*different)
 
     def match(self, facts: RequestFacts) -> Route | None:
         name = self._matcher.match(facts)
         return None if name is None else self.routes[name]
+
+    @property
+    def has_models(self) -> bool:
+        """Whether `wants_model` could be true for any request at all."""
+        return self._matcher.has_models
 
     def wants_model(self, facts: RequestFacts) -> bool:
         """Whether the model in the body must be known before `match`."""
@@ -129,7 +152,10 @@ class Table:
         routes.update((route.name, route) for route in changed)
         # Changes of weights and lists are by far the most frequent; they leave the matcher alone.
         same = self._what_matches(self.routes) == self._what_matches(routes)
-        return Table(routes.values(), sequence, self._matcher if same else None)
+        table = Table(routes.values(), sequence, self._matcher if same else None)
+        if table.header_names == self.header_names:
+            table.header_names = self.header_names  # the same object: nothing to do for readers
+        return table
 
     @staticmethod
     def _what_matches(routes: Mapping[str, Route]) -> dict[str, object]:

@@ -59,6 +59,14 @@ def parse_source(text: str) -> Source:
     raise ValueError(f"{text!r} is no unit source.{suggest(kind, (*_NAMED, 'body', 'ip'))}")
 
 
+def header_of(text: str) -> str | None:
+    """The request header that a source is read from; None when it is read from elsewhere."""
+    source = parse_source(text)
+    if source.kind == "header":
+        return source.name
+    return {"cookie": "cookie", "jwt": "authorization"}.get(source.kind)
+
+
 def compile_sources(
     texts: Iterable[str], jwt: str = "verified", verifier: JwtVerifier | None = None
 ) -> tuple[tuple[Reader, str], ...]:

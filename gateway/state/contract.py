@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gateway.routing.bucket import natural_key
+from gateway.routing.matchers import PatternBudget
 from gateway.routing.rules import compile_rule
 from gateway.routing.spec import RouteSpec, RuleSpec, VersionSpec
 from gateway.routing.suggest import suggest
@@ -23,18 +24,24 @@ from gateway.state.fields import (
     TIMEOUTS,
     seconds,
     short,
-    wrong_with_meta,
-    wrong_with_url,
 )
 from gateway.state.keys import NAME_RULE, Keys, Part, is_name
 from gateway.state.raw import RawRoute, Unreadable
 from gateway.state.snapshot import Refusal
+from gateway.state.versions import WrongVersion, read_version, why
 
 MAX_VALUE_BYTES = 64 * 1024
 MAX_FIELDS = 200  # of one hash
 MAX_FINDINGS = 20  # of one route: a script gone wild must not fill the log
 MAX_VERSIONS = 100
 MAX_RULES = 200
+MAX_ROUTE_INSTRUCTIONS = 6000  # of all patterns: at worst 0.3 s for one request of 8 KiB values
+
+_NEEDS = {
+    "health_interval": "health",
+    "mirror_percent": "mirror",
+    "mirror_credentials": "mirror",
+}
 
 
 @dataclass(slots=True)
@@ -67,6 +74,7 @@ class _Judge:
         weights = self._weights(versions, stable)
         rules = self._rules(versions, stable)
         options = self._options(fields)
+        self._belong(fields, versions)
         if self.raw.history_problem is not None:
             self.key = self.keys.history(self.raw.name)
             self.warn(self.raw.history_problem.reason, self.raw.history_problem.text)
@@ -134,30 +142,11 @@ class _Judge:
         return versions
 
     def _version(self, name: str, text: str) -> VersionSpec | None:
-        meta: dict[str, object] = {}
-        urls: object = text.split()
-        if text.startswith("{"):
-            try:
-                meta = msgspec.json.decode(text.encode(), type=dict[str, object])
-            except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-                self.refuse("bad_value", f"version {name} is not valid JSON: {_why(error)}")
-                return None
-            wrong = wrong_with_meta(meta)
-            if wrong:
-                self.refuse("bad_value", f"version {name} {wrong}")
-                return None
-            urls = meta.pop("urls", [])
-            if isinstance(urls, str):
-                urls = urls.split()
-        if not isinstance(urls, list) or not urls or not all(isinstance(u, str) for u in urls):
-            self.refuse("bad_url", f"version {name} has no URL; write http://host:port")
+        try:
+            return read_version(text)
+        except WrongVersion as error:
+            self.refuse(error.reason, f"version {name} {error}")
             return None
-        for url in urls:
-            wrong = wrong_with_url(url)
-            if wrong:
-                self.refuse("bad_url", f"version {name}: {wrong}")
-                return None
-        return VersionSpec(urls=tuple(dict.fromkeys(urls)), meta=meta)
 
     def _stable(self, fields: Mapping[str, str], versions: Mapping[str, VersionSpec]) -> str:
         self.key = self.keys.route(self.raw.name)
@@ -231,11 +220,24 @@ class _Judge:
         if len(raw_rules) > MAX_RULES:
             self.refuse("too_large", f"more than {MAX_RULES} rules")
             return ()
-        rules = (self._rule(i, raw, versions, stable) for i, raw in enumerate(raw_rules))
-        return tuple(rule for rule in rules if rule is not None)
+        # Each rule is bounded by itself; 200 of them would still take seconds of a request's time.
+        patterns = PatternBudget(MAX_ROUTE_INSTRUCTIONS, "all rules of this route")
+        rules: list[RuleSpec] = []
+        for position, raw in enumerate(raw_rules):
+            rule = self._rule(position, raw, versions, stable, patterns)
+            if rule is not None:
+                rules.append(rule)
+            if patterns.is_overspent:  # by all that follow, too: it is said once
+                break
+        return tuple(rules)
 
     def _rule(
-        self, position: int, raw: bytes, versions: Mapping[str, VersionSpec], stable: str
+        self,
+        position: int,
+        raw: bytes,
+        versions: Mapping[str, VersionSpec],
+        stable: str,
+        patterns: PatternBudget,
     ) -> RuleSpec | None:
         where = f"rule {position}"
         if len(raw) > MAX_VALUE_BYTES:
@@ -244,7 +246,7 @@ class _Judge:
         try:
             rule = msgspec.json.decode(raw, type=_TypedRule)
         except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-            self.refuse("bad_rule", f"{where}: {_why(error)}")
+            self.refuse("bad_rule", f"{where}: {why(error)}")
             return None
         if (rule.version is None) == (rule.weights is None):
             self.refuse("bad_rule", f'{where} needs exactly one of "version" and "weights"')
@@ -266,7 +268,7 @@ class _Judge:
             weights.pop(stable, None)
         spec = RuleSpec(when=rule.when, version=rule.version, weights=weights, name=rule.name)
         try:
-            compile_rule(spec, {*versions, *named}, stable=stable)
+            compile_rule(spec, {*versions, *named}, stable=stable, patterns=patterns)
         except ValueError as error:
             self.refuse("bad_rule", f"{where}: {error}")
             return None
@@ -295,6 +297,20 @@ class _Judge:
         options["salt"] = self._salt(fields)
         return options
 
+    def _belong(self, fields: Mapping[str, str], versions: Mapping[str, VersionSpec]) -> None:
+        """Judges what fields say about each other."""
+        self.key = self.keys.route(self.raw.name)
+        mirror = fields.get("mirror", "")
+        if mirror and not self._may_know(mirror, versions):
+            self.refuse(
+                "unknown_version",
+                f"mirror is {short(mirror)}, which is no version of this route."
+                f"{suggest(mirror, versions)}",
+            )
+        for name, needed in _NEEDS.items():
+            if name in fields and needed not in fields:
+                self.warn("without_effect", f"field {name} has no effect without {needed}")
+
     def _salt(self, fields: Mapping[str, str]) -> str:
         release_id = self.raw.release_id
         if isinstance(release_id, Unreadable):
@@ -322,10 +338,6 @@ def _number(value: int | float | str) -> str:
     if isinstance(value, int):
         return str(value)
     return value if isinstance(value, str) else f"{value:.6f}".rstrip("0").rstrip(".")
-
-
-def _why(error: BaseException) -> str:
-    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _near(name: str) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 from gateway.routing.facts import canonical_path
 from gateway.routing.unit import parse_source
 
 MAX_TIMEOUT_SECONDS = 86_400
-MAX_META_DEPTH = 32
+MAX_RETRIES = 5
+MAX_AT_A_TIME = 1_000_000
+MAX_BODY_BYTES = 2**40
+MIN_INTERVAL_SECONDS, MAX_INTERVAL_SECONDS = 0.1, 3600
+BALANCES = ("least", "rendezvous")
 DIALECTS = ("openai", "anthropic", "kserve", "problem")
-TIMEOUTS = ("connect", "first_byte", "idle", "total")
+TIMEOUTS = ("queue", "connect", "first_byte", "idle", "total")
 
 PERCENT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,6})?")
 _SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?")
@@ -21,6 +24,14 @@ _HOST = re.compile(
     r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*"
     r"|\[[0-9a-f:.]+\]"
 )
+_HEALTH_PATH = re.compile(r"/[!-\"$-~]{0,1000}")
+_WHOLE = re.compile(r"[0-9]{1,7}")
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?) ?(b|[kmg]i?b)?", re.IGNORECASE)
+_BYTES = {
+    "b": 1,
+    **{"kb": 10**3, "mb": 10**6, "gb": 10**9},
+    **{"kib": 2**10, "mib": 2**20, "gib": 2**30},
+}
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
 
@@ -28,41 +39,6 @@ _FALSE = ("0", "false", "no", "off")
 def short(text: str) -> str:
     """`text` in quotes, cut to what fits a sentence, with nothing a terminal would obey."""
     return ascii(text if len(text) <= 64 else text[:61] + "...")
-
-
-def _safe(url: str) -> str:
-    """What of a wrong URL may be shown: a password or key stands before an @ or after a ?."""
-    return short(re.split(r"[?#]", url.rpartition("@")[2])[0])
-
-
-def wrong_with_url(url: str) -> str | None:
-    """What is wrong with an endpoint's URL, never repeating a password that stands in it."""
-    if not url.isascii() or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in url):
-        return "a URL has a character outside printable ASCII"
-    try:
-        parts = urlsplit(url)
-        host, port, user = parts.hostname, parts.port, parts.username
-    except ValueError:
-        return f"{_safe(url)} is no URL; write http://host:port"
-    if user is not None or "@" in parts.netloc:
-        return "a URL holds a user or password; credentials do not belong into the store"
-    if parts.scheme not in ("http", "https"):
-        return f"{_safe(url)} does not begin with http:// or https://"
-    if not host or port == 0:
-        return f"{_safe(url)} has no host or port 0; write http://host:port"
-    if parts.query or parts.fragment or "?" in url or "#" in url:
-        return f"{_safe(url)} has a query or fragment; an endpoint is scheme, host, port, path"
-    return None
-
-
-def wrong_with_meta(value: object, depth: int = 0) -> str | None:
-    """What keeps JSON that people wrote about a version from being passed on to the workers."""
-    if depth > MAX_META_DEPTH:
-        return "is nested too deeply"
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        return "holds a number beyond 64 bits; put it into quotes"
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return next((wrong for part in parts if (wrong := wrong_with_meta(part, depth + 1))), None)
 
 
 def _words(text: str) -> list[str]:
@@ -139,6 +115,47 @@ def seconds(text: str) -> float:
     return float(text)
 
 
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not _WHOLE.fullmatch(text) or not least <= int(text) <= most:
+            raise ValueError(f"{short(text)} is not a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def _size(text: str) -> int:
+    found = _SIZE.fullmatch(text)
+    size = float(found[1]) * _BYTES[(found[2] or "b").lower()] if found else -1
+    if not 0 <= size <= MAX_BODY_BYTES:
+        raise ValueError(f"{short(text)} is no size up to 1024GiB; write bytes, or 10MB, 64KiB")
+    return int(size)
+
+
+def _health_path(text: str) -> str:
+    if not _HEALTH_PATH.fullmatch(text):
+        raise ValueError(f"{short(text)} is no path to ask for; write for instance /health")
+    return text
+
+
+def _interval(text: str) -> float:
+    if (
+        not _SECONDS.fullmatch(text)
+        or not MIN_INTERVAL_SECONDS <= float(text) <= MAX_INTERVAL_SECONDS
+    ):
+        raise ValueError(
+            f"{short(text)} is not a number of seconds from {MIN_INTERVAL_SECONDS} "
+            f"to {MAX_INTERVAL_SECONDS}"
+        )
+    return float(text)
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise ValueError("is empty; delete the field instead")
+    return text  # whether there is such a version is for the whole route to say
+
+
 FIELDS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "host": ("hosts", _hosts),
     "path": ("paths", _paths),
@@ -150,4 +167,15 @@ FIELDS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "dialect": ("dialect", _one_of(*DIALECTS)),
     "failover": ("failover", _flag),
     "spill_cap": ("spill_cap", _percent),
+    "balance": ("balance", _one_of(*BALANCES)),
+    "retries": ("retries", _whole(0, MAX_RETRIES)),
+    "max_requests": ("max_requests", _whole(1, MAX_AT_A_TIME)),
+    "max_pending": ("max_pending", _whole(0, MAX_AT_A_TIME)),
+    "max_connections": ("max_connections", _whole(1, MAX_AT_A_TIME)),
+    "health": ("health_path", _health_path),
+    "health_interval": ("health_interval", _interval),
+    "body_limit": ("body_limit", _size),
+    "mirror": ("mirror", _name),
+    "mirror_percent": ("mirror_percent", _percent),
+    "mirror_credentials": ("mirror_credentials", _flag),
 }

@@ -7,7 +7,6 @@ import contextlib
 import io
 import socket
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from gateway.admin.context import AdminContext
 from gateway.config.secret import Secret
 from gateway.config.settings import Admin as AdminSettings
 from gateway.config.settings import Redis, Settings
+from gateway.metrics.numbers import Counted
 from gateway.routing.table import Identity
 from gateway.state.store import Store
 from tests.servers import HOST, Server
@@ -61,8 +61,7 @@ class Running:
     port: int
     session: ClientSession
     workers: list[Worker] = field(default_factory=list)
-    decisions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    requests: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    counted: Counted = field(default_factory=Counted)
     is_draining: bool = False
 
     @property
@@ -132,8 +131,7 @@ async def running(
             identity=Identity(override_key=override_key),
             own_id="gateway-1",
             workers=lambda: side.workers,
-            decisions=lambda: side.decisions,
-            requests=lambda: side.requests,
+            counted=lambda: side.counted,
             is_draining=lambda: side.is_draining,
         )
         side = Running(Admin(context), store, sock.getsockname()[1], session)

@@ -6,18 +6,23 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from gateway.config.settings import Redis
-from gateway.metrics.names import ALL
+from gateway.metrics.names import ALL, Kind
+from gateway.metrics.numbers import DURATION_BOUNDS, Counted, Numbers
 from tests.admin.running import Running, plant, redis_settings, revision, running, until
 from tests.servers import Server
 
-Numbers = dict[tuple[str, tuple[str, ...]], float]
+Scraped = dict[tuple[str, tuple[str, ...]], float]
 
 
-async def scrape(side: Running) -> Numbers:
+async def scrape(side: Running) -> Scraped:
     """Every sample by its name and the values of its labels, in the order of `names.py`."""
     answer = await side.ask("GET", "/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain")
     order = {series.full_name: series.labels for series in ALL}
+    for series in ALL:
+        if series.kind is Kind.HISTOGRAM:
+            order |= {f"{series.full_name}_{part}": series.labels for part in ("sum", "count")}
+            order[f"{series.full_name}_bucket"] = (*series.labels, "le")
     return {
         (
             sample.name.removeprefix("graygate_"),
@@ -38,10 +43,13 @@ async def test_every_series_is_exposed_with_its_kind_and_help(side: Running) -> 
 
 
 async def test_openmetrics_is_spoken_to_those_who_ask_for_it(side: Running) -> None:
+    side.counted = worked()
     answer = await side.ask("GET", "/metrics", accept="application/openmetrics-text; version=1.0.0")
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
-    families = parse_openmetrics(answer.body.decode())  # type: ignore[no-untyped-call]  # theirs
-    assert {family.name for family in families} == {f"graygate_{series.name}" for series in ALL}
+    parsed = parse_openmetrics(answer.body.decode())  # type: ignore[no-untyped-call]  # theirs
+    families = {family.name: family for family in parsed}
+    assert set(families) == {f"graygate_{series.name}" for series in ALL}
+    assert families["graygate_inter_chunk_seconds"].type == "histogram"
 
 
 async def test_weights_revision_and_workers_are_told(side: Running) -> None:
@@ -62,12 +70,59 @@ async def test_a_paused_route_gives_everything_to_stable(side: Running, store: S
     assert numbers["split_weight_ratio", ("chat", "v2")] == 0
 
 
+def worked() -> Counted:
+    numbers = Numbers()
+    for seconds in (0.005, 0.02, 0.021, 1000.0):
+        numbers.finished(200, seconds)
+    numbers.finished(502, 0.0)
+    numbers.first_byte_after(0.03)
+    numbers.gap(0.2)
+    numbers.error("connect")
+    numbers.in_flight, numbers.retries, numbers.mirrored, numbers.is_panicking = 7, 2, 3, True
+    return Counted(
+        decisions={("chat", "v2", "weight"): 3},
+        numbers={("chat", "v2"): numbers, ("chat", "v1"): Numbers()},
+        endpoints={("chat", "v2", "http://10.0.0.2:1"): 0.5},
+        connections=11,
+        shed={"lag": 4},
+    )
+
+
 async def test_what_the_workers_counted_is_told(side: Running) -> None:
-    side.decisions["chat", "v2", "weight"] = 3
-    side.requests["chat", "v2", "200"] = 2
+    side.counted = worked()
     numbers = await scrape(side)
-    assert numbers["routing_decisions_total", ("chat", "v2", "weight")] == 3
-    assert numbers["requests_total", ("chat", "v2", "200")] == 2
+    v1, v2 = ("chat", "v1"), ("chat", "v2")
+    assert numbers["routing_decisions_total", (*v2, "weight")] == 3
+    assert numbers["requests_total", (*v2, "200")] == 4
+    assert numbers["requests_total", (*v2, "502")] == 1
+    assert numbers["errors_total", (*v2, "connect")] == 1
+    assert numbers["requests_in_flight", v2] == 7
+    assert (numbers["retries_total", v2], numbers["mirrored_total", v2]) == (2, 3)
+    assert (numbers["panic_mode", v2], numbers["panic_mode", v1]) == (1, 0)
+    assert numbers["endpoint_healthy", (*v2, "http://10.0.0.2:1")] == 0.5
+    assert numbers["connections", ()] == 11
+    assert numbers["shed_total", ("lag",)] == 4
+
+
+async def test_times_are_told_as_histograms(side: Running) -> None:
+    side.counted = worked()
+    numbers = await scrape(side)
+    v2 = ("chat", "v2")
+    upto = {
+        labels[2]: value
+        for (name, labels), value in numbers.items()
+        if name == "request_duration_seconds_bucket" and labels[:2] == v2
+    }
+    assert list(upto) == [*map(str, DURATION_BOUNDS), "+Inf"]
+    assert (upto["0.01"], upto["0.02"], upto["0.04"], upto["655.36"], upto["+Inf"]) == (
+        *(2, 3, 4, 4, 5),
+    )
+    assert numbers["request_duration_seconds_count", v2] == 5
+    assert numbers["request_duration_seconds_sum", v2] == 1000.046
+    assert numbers["time_to_first_byte_seconds_bucket", (*v2, "0.02")] == 0
+    assert numbers["time_to_first_byte_seconds_bucket", (*v2, "0.04")] == 1
+    assert numbers["inter_chunk_seconds_bucket", (*v2, "0.2")] == 1
+    assert numbers["inter_chunk_seconds_sum", v2] == 0.2
 
 
 async def test_the_numbers_of_the_store_move_with_what_happens_to_it(fresh_valkey: Server) -> None:

@@ -26,11 +26,30 @@ class TestShow:
         assert told["revision"] == 1
         assert told["changed_at_ms"] > 0
         assert (told["stable"], told["weights"], told["paused"]) == ("v1", {"v2": 10}, False)
-        assert told["versions"]["v2"] == {"urls": ["http://10.0.0.2:1"], "meta": {}}
+        assert told["versions"]["v2"] == {
+            **{"urls": ["http://10.0.0.2:1"], "rewrite_model": "", "meta": {}}
+        }
         assert told["match"] == {"hosts": [], "paths": ["/"], "models": [], "methods": []}
         assert told["lists"] == {
             **{"blacklist": 0, "whitelist/v1": 0},
             **{"whitelist/v2": 0, "whitelist/v3": 0},
+        }
+
+    async def test_every_field_of_a_route_is_told(self, side: Running, store: Server) -> None:
+        store.cli(
+            "HSET gray:route:chat timeout_queue 2 balance rendezvous retries 0 health /ok "
+            "body_limit 1MB mirror v3 mirror_percent 5"
+        )
+        await until(lambda: bool(side.store.snapshot.routes["chat"].spec.mirror), "it is read")
+        told = await side.get("/api/v1/routes/chat")
+        assert told["options"] == {
+            **{"jwt": "verified", "dialect": "problem", "failover": True, "spill_cap": None},
+            **{"balance": "rendezvous", "retries": 0},
+            **{"max_requests": 1024, "max_pending": 1024, "max_connections": 1024},
+            **{"health": "/ok", "health_interval": 2.0, "body_limit": 1_000_000},
+            **{"mirror": "v3", "mirror_percent": 5.0, "mirror_credentials": False},
+            **{"timeout_queue": 2.0, "timeout_connect": None, "timeout_first_byte": None},
+            **{"timeout_idle": None, "timeout_total": None},
         }
 
     async def test_all_routes_are_told_by_name(self, side: Running) -> None:

@@ -59,21 +59,26 @@ def test_json_is_what_the_gateway_says(up: Live) -> None:
 
 def test_one_route_is_shown_in_detail(up: Live, store: Server) -> None:
     store.execute("RPUSH", "gray:route:chat:rules", '{"when": {"path": "/x"}, "version": "v2"}')
-    store.cli("HSET gray:route:chat host example.com path /v1")
+    store.cli("HSET gray:route:chat host example.com path /v1 retries 0 timeout_idle 2.5")
     up.wait_revision(2)
     out = up.out("get", "chat")
     assert out.startswith("chat, revision 2 of 20")
     for line in (
         "v1 (stable)  90 %   0          http://10.0.0.1:1",
         "v2           10 %   0          http://10.0.0.2:1",
-        "blacklist  0 ids",
-        "unit       header:x-user-id",
-        "hosts      example.com",
-        "paths      /v1",
-        "models     any",
+        "blacklist           0 ids",
+        "unit                header:x-user-id",
+        "hosts               example.com",
+        "paths               /v1",
+        "models              any",
+        "failover            1",
+        "retries             0",
+        "health              -",
+        "timeout_idle        2.5",
+        "timeout_total       -",
     ):
         assert line in out.splitlines(), out
-    assert 'rule 0     {"when":{"path":"/x"}' in out
+    assert 'rule 0              {"when":{"path":"/x"}' in out
 
 
 def test_no_route_at_all_is_said(up: Live, store: Server) -> None:

@@ -6,7 +6,16 @@ import pytest
 
 from gateway.config.checks import findings, is_loopback
 from gateway.config.secret import Secret
-from gateway.config.settings import Admin, Listen, Redis, Routing, Settings
+from gateway.config.settings import (
+    Admin,
+    Limits,
+    Listen,
+    Redis,
+    Routing,
+    Settings,
+    Upstream,
+)
+from tests.tls import Authority
 
 
 def told(settings: Settings) -> list[tuple[str, str]]:
@@ -91,30 +100,44 @@ def test_a_prefix_with_a_colon_is_fine(prefix: str) -> None:
     assert told(Settings(redis=Redis(prefix=prefix))) == []
 
 
-def test_tls_files_must_be_there() -> None:
-    redis = Redis(url="rediss://h", tls_ca="no.pem", tls_cert="no.crt", tls_key="\0")
-    assert told(Settings(redis=redis)) == [
-        ("redis.tls_ca", "names a file that is not there"),
-        ("redis.tls_cert", "names a file that is not there"),
-        ("redis.tls_key", "names a file that is not there"),
+@pytest.mark.parametrize("section", ["redis", "listen", "upstream"])
+def test_tls_files_must_be_there(section: str) -> None:
+    cert, key = "no.crt", "\0"
+    settings = {
+        "redis": Settings(redis=Redis(url="rediss://h", tls_cert=cert, tls_key=key)),
+        "listen": Settings(listen=Listen(tls_cert=cert, tls_key=key)),
+        "upstream": Settings(upstream=Upstream(tls_cert=cert, tls_key=key)),
+    }[section]
+    assert told(settings) == [
+        (f"{section}.tls_cert", "names a file that is not there"),
+        (f"{section}.tls_key", "names a file that is not there"),
     ]
 
 
-def test_certificate_and_key_come_together() -> None:
-    Path("f.pem").touch()
-    cert = Settings(redis=Redis(url="rediss://h", tls_cert="f.pem"))
-    key = Settings(redis=Redis(url="rediss://h", tls_key="f.pem"))
-    both = Settings(redis=Redis(url="rediss://h", tls_cert="f.pem", tls_key="f.pem"))
-    assert told(cert) == [("redis.tls_cert", "redis.tls_cert needs redis.tls_key beside it")]
-    assert told(key) == [("redis.tls_key", "redis.tls_key needs redis.tls_cert beside it")]
-    assert told(both) == []
+def test_an_authority_of_upstreams_or_of_the_store_must_be_there() -> None:
+    assert keys(Settings(redis=Redis(url="rediss://h", tls_ca="no.pem"))) == ["redis.tls_ca"]
+    assert keys(Settings(upstream=Upstream(tls_ca="no.pem"))) == ["upstream.tls_ca"]
 
 
-def test_tls_files_beside_a_url_without_tls_are_refused() -> None:
-    Path("f.pem").touch()
-    ((key, what),) = told(Settings(redis=Redis(url="redis://h", tls_ca="f.pem")))
+def test_tls_files_beside_a_url_without_tls_are_refused(tmp_path: Path) -> None:
+    ca = Authority(tmp_path).ca
+    ((key, what),) = told(Settings(redis=Redis(url="redis://h", tls_ca=ca)))
     assert key == "redis.url"
     assert "rediss://" in what
+    assert told(Settings(redis=Redis(url="rediss://h", tls_ca=ca))) == []
+
+
+def test_an_authority_that_nobody_asks_is_refused(tmp_path: Path) -> None:
+    ca = Authority(tmp_path).ca
+    assert told(Settings(upstream=Upstream(tls_ca=ca))) == []
+    assert keys(Settings(upstream=Upstream(tls_ca=ca, tls_verify=False))) == ["upstream.tls_verify"]
+
+
+def test_a_line_fits_into_a_head() -> None:
+    assert told(Settings(limits=Limits(line_bytes=4096, head_bytes=4096))) == []
+    ((key, what),) = told(Settings(limits=Limits(line_bytes=4097, head_bytes=4096)))
+    assert key == "limits.line_bytes"
+    assert "4097" in what and "limits.head_bytes" in what
 
 
 def test_credentials_in_the_url_are_found_and_not_shown() -> None:

@@ -13,6 +13,7 @@ from gateway.process.channel import (
     ToControl,
     Totals,
     Update,
+    VersionTotals,
     decode_for_control,
     decode_for_worker,
     encode,
@@ -22,11 +23,22 @@ from gateway.routing.spec import RouteSpec, RuleSpec, VersionSpec
 SPEC = RouteSpec(
     name="chat",
     stable="v1",
-    versions={"v1": VersionSpec(urls=("http://a",)), "v2": VersionSpec(urls=("http://b",))},
+    versions={
+        "v1": VersionSpec(urls=("http://a",)),
+        "v2": VersionSpec(urls=("http+unix://%2Fb",), rewrite_model="m-2"),
+    },
     weights={"v2": 12.5},
     rules=(RuleSpec(when={"header": {"x-plan": ["gold"]}}, version="v2"),),
     salt="chat",
-    timeouts={"connect": 1.0},
+    timeouts={"connect": 1.0, "queue": 0.5},
+    balance="rendezvous",
+    retries=0,
+    max_requests=7,
+    health_path="/ok",
+    body_limit=2**40,
+    mirror="v2",
+    mirror_percent=12.5,
+    mirror_credentials=True,
 )
 UPDATE = Update(
     sequence=7,
@@ -42,7 +54,32 @@ UPDATE = Update(
 TO_CONTROL: list[ToControl] = [
     Hello(worker=1, pid=42, born=5),
     Holds(sequence=7),
-    Totals(decisions=(("chat", "v2", "weight", 3),), requests=(("chat", "v2", "200", 3),)),
+    Totals(
+        decisions=(("chat", "v2", "weight", 3),),
+        versions=(
+            VersionTotals(
+                route="chat",
+                version="v2",
+                codes={200: 3, 599: 1},
+                errors={"timeout": 2},
+                in_flight=4,
+                retries=5,
+                mirrored=2**40,
+                is_panicking=True,
+                duration=(0, 3),
+                duration_sum=1.5,
+                first_byte=(3,),
+                first_byte_sum=0.25,
+                inter_chunk=(1, 2, 3),
+                inter_chunk_sum=0.1,
+            ),
+            VersionTotals(route="chat", version="v1"),
+        ),
+        endpoints=(("chat", "v2", "http://b", False),),
+        connections=7,
+        shed={"lag": 9},
+    ),
+    Totals(),
 ]
 
 
@@ -68,7 +105,7 @@ def test_frames_split_byte_by_byte_are_the_same_frames() -> None:
 def test_frames_in_one_piece_come_out_together_and_the_rest_waits() -> None:
     stream = b"".join(encode(message) for message in TO_CONTROL)
     frames = FrameReader()
-    assert len(frames.feed(stream[:-1])) == 2
+    assert len(frames.feed(stream[:-1])) == len(TO_CONTROL) - 1
     assert frames.is_mid_frame
     assert len(frames.feed(stream[-1:])) == 1
 

@@ -4,7 +4,8 @@ import pytest
 
 from gateway.routing.jwt import JwtVerifier
 from gateway.routing.lists import blacklist_name, whitelist_name
-from gateway.routing.table import Identity, Table
+from gateway.routing.spec import RouteSpec, VersionSpec
+from gateway.routing.table import Identity, Table, compile_route
 from tests.routing.requests import request, route, rule
 
 
@@ -31,6 +32,70 @@ def test_a_route_knows_what_must_be_read_of_a_body() -> None:
     assert not route().wants_body_user
     assert route(rules=(rule({"not": {"model": "m"}}),)).wants_model
     assert route(unit=("header:x", "body:user")).wants_body_user
+
+
+def test_a_route_knows_whether_bodies_must_be_read_at_all() -> None:
+    assert not route().wants_body
+    assert route(rules=(rule({"model": "m"}),)).wants_body
+    assert route(unit=("body:user",)).wants_body
+    plain, rewritten = (
+        VersionSpec(urls=("http://a",)),
+        VersionSpec(urls=("http://b",), rewrite_model="m-2"),
+    )
+    spec = RouteSpec(name="chat", stable="v1", versions={"v1": plain, "v2": rewritten}, salt="s")
+    assert compile_route(spec, {}, Identity()).wants_body
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("header:X-User-Id", {b"x-user-id"}),
+        ("cookie:uid", {b"cookie"}),
+        ("jwt:sub", {b"authorization"}),
+        ("query:user", set()),
+        ("body:user", set()),
+        ("ip", set()),
+    ],
+)
+def test_a_route_knows_the_headers_its_units_come_from(source: str, names: set[bytes]) -> None:
+    assert route(unit=(source,)).header_names == names
+
+
+@pytest.mark.parametrize(
+    ("when", "names"),
+    [
+        ({"header": {"X-Plan": "gold", "x-b": ["c"]}}, {b"x-plan", b"x-b"}),
+        ({"cookie": {"a": "b"}}, {b"cookie"}),
+        ({"not": {"any": [{"path": "/"}, {"header": {"X-Deep": "1"}}]}}, {b"x-deep"}),
+        ({"query": {"a": "b"}, "path": "/", "unit": "u", "share": {"percent": 1, "salt": "s"}},
+         set()),
+    ],
+)  # fmt: skip
+def test_a_route_knows_the_headers_its_rules_look_at(
+    when: dict[str, object], names: set[bytes]
+) -> None:
+    assert route(unit=("ip",), rules=(rule(when),)).header_names == names
+
+
+def test_the_override_header_is_looked_at_where_a_key_verifies_it() -> None:
+    assert route(unit=("ip",), identity=Identity(override_key=b"k")).header_names == {
+        b"x-graygate-override"
+    }
+
+
+def test_a_table_knows_the_headers_of_all_its_routes() -> None:
+    chat, embed = route(unit=("header:a", "header:b")), route(name="embed", unit=("header:b", "ip"))
+    table = Table([chat, embed])
+    assert table.header_names == {b"a", b"b"}
+    assert Table().header_names == frozenset()
+    assert table.with_changes([], 2, removed={"chat"}).header_names == {b"b"}
+    assert table.with_changes([route(unit=("header:c",))], 2).header_names == {b"b", b"c"}
+
+
+def test_a_table_that_looks_at_the_same_headers_holds_the_same_set() -> None:
+    table = Table([route(unit=("header:a",)), route(name="embed", unit=("header:b",))])
+    newer = table.with_changes([route(unit=("header:a",), weights={"v2": 5.0})], 2)
+    assert newer.header_names is table.header_names
 
 
 def test_a_rule_without_a_name_is_called_by_its_position() -> None:

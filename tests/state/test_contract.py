@@ -53,6 +53,18 @@ def test_every_field_of_a_route_is_understood() -> None:
         b"timeout_total": b"60",
         b"paused": b"1",
         b"jwt": b"trusted",
+        b"timeout_queue": b"0.5",
+        b"balance": b"rendezvous",
+        b"retries": b"3",
+        b"max_requests": b"8",
+        b"max_pending": b"0",
+        b"max_connections": b"9",
+        b"health": b"/health",
+        b"health_interval": b"5",
+        b"body_limit": b"64KiB",
+        b"mirror": b"v2",
+        b"mirror_percent": b"12.5",
+        b"mirror_credentials": b"1",
     }
     verdict = judged(raw_route(route=fields))
     spec = verdict.spec
@@ -64,19 +76,26 @@ def test_every_field_of_a_route_is_understood() -> None:
     assert spec.methods == ("POST", "GET")
     assert spec.unit == ("header:x-user-id", "cookie:uid", "ip")
     assert (spec.salt, spec.dialect, spec.failover, spec.spill_cap) == ("s1", "openai", False, 25.5)
-    assert spec.timeouts == {"first_byte": 2.5, "total": 60.0}
+    assert spec.timeouts == {"first_byte": 2.5, "total": 60.0, "queue": 0.5}
+    assert (spec.balance, spec.retries, spec.body_limit) == ("rendezvous", 3, 65_536)
+    assert (spec.max_requests, spec.max_pending, spec.max_connections) == (8, 0, 9)
+    assert (spec.health_path, spec.health_interval) == ("/health", 5.0)
+    assert (spec.mirror, spec.mirror_percent, spec.mirror_credentials) == ("v2", 12.5, True)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(spec), type=RouteSpec) == spec
     assert (spec.paused, spec.jwt) == (True, "trusted")
 
 
 def test_a_version_is_urls_or_json_with_urls_and_notes() -> None:
     versions = {
         b"v1": b"http://a:1 http://b:2",
-        b"v2": b'{"urls": ["https://c"], "model": "m-2", "scores": {"acc": 0.9}}',
+        b"v2": b'{"urls": ["https://c"], "model": "m-2", "scores": {"acc": 0.9}, '
+        b'"rewrite_model": "m-2-awq"}',
     }
     spec = judged(raw_route(versions=versions)).spec
     assert spec is not None
     assert spec.versions["v1"].urls == ("http://a:1", "http://b:2")
     assert spec.versions["v2"].urls == ("https://c",)
+    assert spec.versions["v2"].rewrite_model == "m-2-awq"
     assert spec.versions["v2"].meta == {"model": "m-2", "scores": {"acc": 0.9}}
 
 
@@ -182,6 +201,35 @@ def test_an_unknown_stable_is_refused() -> None:
     assert (key, reason) == ("gray:route:chat", "unknown_version")
 
 
+def test_K04_a_mirror_that_is_no_version_is_refused_with_a_guess() -> None:
+    versions = {b"v1": b"http://a", b"v2": b"http://b", b"shadow": b"http://c"}
+    fields = {b"stable": b"v1", b"mirror": b"shadwo"}
+    key, reason, text = refusal_of(raw_route(versions=versions, route=fields))
+    assert (key, reason) == ("gray:route:chat", "unknown_version")
+    assert "Did you mean shadow?" in text
+
+
+def test_a_mirror_is_not_doubted_while_the_versions_cannot_be_read() -> None:
+    fields = {b"stable": b"v1", b"mirror": b"shadow"}
+    wrong = Unreadable("wrong_type", "is not a hash")
+    refused = judged(raw_route(versions=wrong, weights={}, route=fields)).refused
+    assert [refusal.key for refusal in refused] == ["gray:route:chat:versions"]
+
+
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [("health_interval", "health"), ("mirror_percent", "mirror"), ("mirror_credentials", "mirror")],
+)
+def test_a_field_that_does_nothing_alone_is_doubted(name: str, needed: str) -> None:
+    verdict = judged(raw_route(route={b"stable": b"v1", name.encode(): b"1"}))
+    assert verdict.spec is not None
+    [doubt] = verdict.warnings
+    assert (doubt.reason, doubt.text) == (
+        "without_effect",
+        f"field {name} has no effect without {needed}",
+    )
+
+
 def test_an_unknown_field_is_doubted_and_not_refused() -> None:
     verdict = judged(raw_route(route={b"stable": b"v1", b"fallover": b"1"}))
     assert verdict.spec is not None
@@ -196,7 +244,10 @@ def test_an_unknown_field_is_doubted_and_not_refused() -> None:
         ("methods", "GE T/"), ("unit", "header"), ("unit", "heder:x"), ("unit", ""),
         ("dialect", "soap"), ("failover", "maybe"), ("paused", "2"), ("jwt", "blindly"),
         ("spill_cap", "101"), ("timeout_idle", "0"), ("timeout_idle", "-5"),
-        ("timeout_total", "NaN"), ("timeout_connect", "99999999"),
+        ("timeout_total", "NaN"), ("timeout_connect", "99999999"), ("timeout_queue", "0"),
+        ("balance", "random"), ("retries", "6"), ("max_requests", "0"), ("max_pending", "-1"),
+        ("max_connections", "many"), ("health", "health"), ("health_interval", "0"),
+        ("body_limit", "10 parsecs"), ("mirror", ""), ("mirror_credentials", "2"),
     ],
 )  # fmt: skip
 def test_K04_a_field_with_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:
@@ -242,6 +293,26 @@ def test_a_rule_for_an_unknown_version_is_refused() -> None:
     _, reason, text = refusal_of(raw_route(rules=(b'{"when": {}, "version": "v9"}',)))
     assert reason == "unknown_version"
     assert "v9" in text
+
+
+def pattern_rule(repeats: int) -> bytes:
+    when = {"header": {"x": {"regex": f"(a|b){{{repeats}}}"}}}
+    return json.dumps({"when": when, "version": "v2"}).encode()
+
+
+def test_K04_patterns_that_are_too_large_in_all_rules_together_are_refused_once() -> None:
+    one = pattern_rule(200)
+    assert judged(raw_route(rules=(one,))).spec is not None
+    key, reason, text = refusal_of(raw_route(rules=(one,) * 50))
+    assert (key, reason) == ("gray:route:chat:rules", "bad_rule")
+    assert "the patterns of all rules of this route are too large together" in text
+    assert text.startswith("rule ")
+
+
+def test_two_hundred_rules_with_patterns_as_people_write_them_are_fine() -> None:
+    when = {"header": {"x-model": {"glob": "gpt-4o-*"}}, "path": {"regex": "/v[0-9]+/chat"}}
+    rule = json.dumps({"when": when, "version": "v2"}).encode()
+    assert judged(raw_route(rules=(rule,) * 200)).spec is not None
 
 
 def test_K04_huge_values_are_refused_and_not_quoted() -> None:

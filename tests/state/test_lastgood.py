@@ -24,11 +24,18 @@ def snapshot_of(revision: int, large: bool = True) -> Snapshot:
     spec = RouteSpec(
         name="chat",
         stable="v1",
-        versions={"v1": VersionSpec(urls=("http://a",)), "v2": VersionSpec(urls=("http://b",))},
+        versions={
+            "v1": VersionSpec(urls=("http://a",)),
+            "v2": VersionSpec(urls=("http://b",), rewrite_model="m"),
+        },
         weights={"v2": 12.5},
         rules=(RuleSpec(when={"header": {"x": ["a", {"n": 1}]}}, version="v2"),),
         salt="chat",
         timeouts={"idle": 2.5},
+        balance="rendezvous",
+        health_path="/ok",
+        mirror="v2",
+        mirror_percent=12.5,
     )
     state = RouteState({"stable": "v1"}, {"v1": "http://a"}, {"v2": "12.5"}, ("{}",))
     packed = MemberList(V2, builder.finish(), 3, frozenset([b"new"]), frozenset([b"user-1-1"]))

@@ -1,0 +1,293 @@
+"""Header lines: each is checked once, understood once, and remembered.
+
+Most lines of a client come again with its next request. The memo maps a line, as the bytes that
+came, to what it means; a line that is found there needs no second check. It is bounded: lines go
+into a young generation, and when that is full it becomes the old one and the old one is forgotten;
+a line found in the old one moves to the young one. A stranger who sends ever new lines thus costs
+no more than those lines, and never the memory of others' for long.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.http1.start import RequestLine, StatusLine
+from gateway.http1.values import Coding, coding_of, is_host, length_of, members
+
+_LONGEST_REMEMBERED = 256
+_LONGEST_NAME = 64
+_MOST_NAMES = 1024
+
+# Checked is everything: a name of token characters, no blank before the colon, no control
+# characters (so no bare CR or LF, and no folding: a folded line starts with a blank). 0x80-0xFF are
+# allowed in values and stay as they are.
+_CONTROL = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_LINE = re.compile(rb"(" + _TOKEN + rb"):([^\x00-\x08\x0a-\x1f\x7f]*+)")
+
+# What a line is for us. Plain numbers: they are compared on the hot path.
+PLAIN = 0  # passes as it came
+REWRITTEN = 1  # passes without its superfluous blanks
+WANTED = 2  # passes, and its value is looked at
+DROPPED = 3  # does not pass
+HOST = 4
+LENGTH = 5
+CODING = 6
+CONNECTION = 7
+IDENTITY = 8  # says who asks, or which way it came
+EXPECT = 9
+UPGRADE = 10
+TE = 11
+DATE = 12
+SERVER = 13
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"http2-settings",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authentication-info",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+IDENTITY_NAMES = frozenset(
+    {
+        b"forwarded",
+        b"max-forwards",
+        b"traceparent",
+        b"tracestate",
+        b"via",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-proto",
+        b"x-real-ip",
+        b"x-request-id",
+    }
+)
+OURS = b"x-graygate-"
+
+_KINDS = {
+    **dict.fromkeys(HOP_BY_HOP, DROPPED),
+    **dict.fromkeys(IDENTITY_NAMES, IDENTITY),
+    b"host": HOST,
+    b"content-length": LENGTH,
+    b"transfer-encoding": CODING,
+    b"connection": CONNECTION,
+    b"expect": EXPECT,
+    b"upgrade": UPGRADE,
+    b"te": TE,
+    b"date": DATE,
+    b"server": SERVER,
+}
+# Fields that another server may take for one of these when it reads "_" as "-".
+_GUARDED = frozenset(HOP_BY_HOP | {b"content-length"})
+# Nobody can have these removed by naming them in Connection.
+_NOT_NOMINABLE = frozenset({b"host", b"content-length", b"authorization", b"cookie"})
+_ORDINARY_OPTIONS = frozenset({b"close"})
+
+# Secrets must not stay in memory, and what never comes again need not.
+_FLEETING = re.compile(
+    rb"auth|cookie|credential|key|password|secret|session|signature|token"
+    rb"|correlation|request-id|span|trace"
+)
+
+
+_NOTHING: frozenset[bytes] = frozenset()
+
+
+class BadLine(ValueError):
+    """These bytes are no header line."""
+
+
+class Field:
+    """What one header line means; made once per line, never changed."""
+
+    __slots__ = (
+        "coding",
+        "is_good",
+        "kind",
+        "length",
+        "line",
+        "name",
+        "nominated",
+        "options",
+        "value",
+    )
+
+    def __init__(self, kind: int, name: bytes, value: bytes, line: bytes) -> None:
+        self.kind = kind
+        self.name = name  # lower case, with "-" for "_" where it is an identity's
+        self.value = value  # without blanks around it
+        self.line = line  # in the form that may be sent on
+        self.length = -1  # of LENGTH; -1 = not a length
+        self.coding = Coding.WRONG  # of CODING
+        self.is_good = True  # of HOST
+        self.options = _NOTHING  # of CONNECTION, TE: lower case
+        self.nominated = _NOTHING  # of CONNECTION: what it removes
+
+    def __repr__(self) -> str:
+        return f"<Field {self.name!r} kind {self.kind}>"
+
+
+PLAIN_FIELD = Field(PLAIN, b"", b"", b"")
+
+
+class _Name:
+    """What the name of a field says; made once per spelling, never changed."""
+
+    __slots__ = ("is_fleeting", "kind", "name")
+
+    def __init__(self, kind: int, name: bytes) -> None:
+        self.kind = kind
+        self.name = name
+        self.is_fleeting = _FLEETING.search(name) is not None
+
+
+class LineMemo:
+    """What the lines seen lately mean. One per worker and side; `wanted` names are lower case."""
+
+    __slots__ = (
+        "_capacity",
+        "_names",
+        "_older",
+        "_respelled",
+        "_standing",
+        "_wanted",
+        "known",
+        "request_lines",
+        "status_lines",
+        "wanted_apart",
+    )
+
+    def __init__(self, wanted: frozenset[bytes] = frozenset(), entries: int = 4096) -> None:
+        self.known: dict[bytes, Field] = {}  # another one after `learn`
+        self.request_lines: dict[bytes, RequestLine] = {}
+        self.status_lines: dict[bytes, StatusLine] = {}
+        # Wanted, but more than that to us, so that their kind does not say it.
+        self.wanted_apart = frozenset(name for name in wanted if not is_ordinary(name))
+        self._older: dict[bytes, Field] = {}
+        self._names: dict[bytes, _Name] = {}
+        self._capacity = max(1, entries // 2)
+        self._wanted = wanted - self.wanted_apart
+        self._standing = _NOT_NOMINABLE | _ORDINARY_OPTIONS | _KINDS.keys() | wanted
+        self._respelled = _GUARDED | {name.replace(b"_", b"-") for name in wanted}
+
+    def __repr__(self) -> str:
+        return f"<LineMemo {len(self.known)}+{len(self._older)} of {2 * self._capacity} lines>"
+
+    def learn(self, line: bytes) -> Field:
+        """What a line means that is not in `known`; raises BadLine."""
+        field = self._older.get(line)
+        if field is None:
+            spelled, _, value = line.partition(b": ")
+            name = self._names.get(spelled)
+            if name is None or value.translate(None, _CONTROL) != value.strip(b" \t") or not value:
+                return self._learn_fully(line)
+            field = self._field(name, value, line)
+            if name.is_fleeting or len(line) > _LONGEST_REMEMBERED:
+                return field
+        self._remember(line, field)
+        return field
+
+    def remember_request_line(self, line: bytes, meaning: RequestLine) -> None:
+        """For a line that is checked. What is asked for in a query may be secret."""
+        if len(line) <= _LONGEST_REMEMBERED and not meaning.query:
+            if len(self.request_lines) >= self._capacity:
+                self.request_lines.clear()
+            self.request_lines[line] = meaning
+
+    def remember_status_line(self, line: bytes, meaning: StatusLine) -> None:
+        """For a line that is checked."""
+        if len(line) <= _LONGEST_REMEMBERED:
+            if len(self.status_lines) >= self._capacity:
+                self.status_lines.clear()
+            self.status_lines[line] = meaning
+
+    def _learn_fully(self, line: bytes) -> Field:
+        """The first line of a name, or one that is not in the usual form."""
+        spelled, value = split_line(line)
+        name = self._names.get(spelled)
+        if name is None:
+            name = self._name(spelled.lower())
+            if len(spelled) <= _LONGEST_NAME:
+                if len(self._names) >= _MOST_NAMES:
+                    self._names.clear()
+                self._names[spelled] = name
+        text = line[len(spelled) + 1 :]
+        if text == value or (value and text == b" " + value):
+            field = self._field(name, value, line)
+        else:
+            line = b"%b: %b" % (spelled, value) if value else spelled + b":"
+            field = self._field(name, value, line)
+            if field is PLAIN_FIELD:
+                return Field(REWRITTEN, b"", b"", line)
+            return field
+        if not name.is_fleeting and len(line) <= _LONGEST_REMEMBERED:
+            self._remember(line, field)
+        return field
+
+    def _remember(self, line: bytes, field: Field) -> None:
+        if len(self.known) >= self._capacity:
+            self._older = self.known
+            self.known = {}
+        self.known[line] = field
+
+    def _name(self, name: bytes) -> _Name:
+        kind = _KINDS.get(name)
+        if kind is not None:
+            return _Name(kind, name)
+        if name in self._wanted:
+            return _Name(WANTED, name)
+        # Servers behind us may read "_" as "-" (A-10).
+        dashed = name.replace(b"_", b"-")
+        if dashed.startswith(OURS) or dashed in IDENTITY_NAMES:
+            return _Name(IDENTITY, dashed)
+        return _Name(DROPPED if dashed in self._respelled else PLAIN, name)
+
+    def _field(self, name: _Name, value: bytes, line: bytes) -> Field:
+        kind = name.kind
+        if kind == PLAIN:
+            return PLAIN_FIELD
+        field = Field(kind, name.name, value, line)
+        if kind == LENGTH:
+            field.length = length_of(value)
+        elif kind == CODING:
+            field.coding = coding_of(value)
+        elif kind == HOST:
+            field.is_good = is_host(value)
+        elif kind in (CONNECTION, TE):
+            field.options = frozenset(members(value))
+            field.nominated = field.options - self._standing
+        return field
+
+
+def split_line(line: bytes) -> tuple[bytes, bytes]:
+    """(name as it is spelled, value without blanks around it) of any line; raises BadLine."""
+    found = _LINE.fullmatch(line)
+    if found is None:
+        raise BadLine
+    return found[1], found[2].strip(b" \t")  # not the blanks of str: 0x85 and 0xA0 are data
+
+
+def merged(connections: list[Field]) -> Field:
+    """What several Connection fields say together."""
+    field = Field(CONNECTION, b"connection", b"", b"")
+    field.options = _NOTHING.union(*(one.options for one in connections))
+    field.nominated = _NOTHING.union(*(one.nominated for one in connections))
+    return field
+
+
+def without(lines: list[bytes], names: frozenset[bytes]) -> list[bytes]:
+    """The lines whose names are not among these (lower case)."""
+    return [line for line in lines if line[: line.index(b":")].lower() not in names]
+
+
+def is_ordinary(name: bytes) -> bool:
+    """Whether a field of this name (lower case) means nothing to a proxy."""
+    return name not in _KINDS and not name.startswith(OURS)

@@ -1,0 +1,230 @@
+"""The answer's way back: from the upstream connection's events to the client's socket.
+
+A delivery belongs to one attempt of one exchange. Until the head of an answer has gone downstream,
+a failure is the exchange's to judge; after that nothing can be taken back, and a failure is shown
+by cutting the connection, so that no client takes half an answer for a whole one.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from gateway.errors import UpstreamError, UpstreamProtocolError
+from gateway.http1.chunks import LAST_CHUNK, chunk
+from gateway.http1.framing import Framing
+from gateway.http1.response import ResponseHead
+from gateway.proxy.answers import last_event
+from gateway.proxy.heads import answer_lines, interim_head, upgrade_head
+from gateway.proxy.phase import Phase
+from gateway.proxy.view import Outcome, RouteView
+from gateway.upstream.group import Group
+
+if TYPE_CHECKING:
+    from gateway.proxy.exchange import Exchange
+
+_JOINED_BYTES = 64 * 1024
+_EVENT_STREAM = b"content-type: text/event-stream"
+# An event and the chunk that it came in end here; what follows is read as an event of its own.
+_EVENT_ENDS = (b"\n\n\r\n", b"\r\n\r\n\r\n", b"\r\r\r\n")
+
+_monotonic = time.monotonic
+
+
+class Delivery:
+    """The sink of one upstream connection."""
+
+    has_begun = False
+    _head: ResponseHead | None = None
+    _encodes = False  # the body has no framing of its own: chunks are made here
+    _is_stream = False
+    _is_paused = False
+    _last_at = 0.0
+    _last_piece = b""
+
+    def __init__(self, exchange: Exchange, view: RouteView, group: Group, outcome: Outcome) -> None:
+        self._exchange = exchange
+        self._view = view
+        self._outcome = outcome
+        self._numbers = group.numbers
+        self._write = exchange.downstream.write
+
+    def __repr__(self) -> str:
+        return f"<Delivery of {self._exchange!r}{', begun' if self.has_begun else ''}>"
+
+    # What the model says
+
+    def informational(self, head: ResponseHead) -> None:
+        exchange = self._exchange
+        # A client of HTTP/1.0 would take it for the answer; 100 is for those who asked.
+        if exchange.head.minor == 1 and (head.status != 100 or exchange.asks_continue):
+            self._write(interim_head(head))
+
+    def answered(self, head: ResponseHead, framing: Framing, data: bytes, is_last: bool) -> None:
+        exchange = self._exchange
+        now = _monotonic()
+        self.has_begun = True
+        self._head = head
+        self._last_at = now
+        status = exchange.status = head.status
+        self._numbers.first_byte_after(now - exchange.started)
+        endpoint = exchange.endpoint
+        assert endpoint is not None
+        if status >= 500:
+            endpoint.failed(now)
+            self._numbers.error("status_5xx")
+        else:
+            endpoint.succeeded()
+        ours = (
+            *self._outcome.answer_lines,
+            exchange.id_line,
+        )
+        if status == 101:
+            return self._open_tunnel(head, ours)
+        minor = exchange.head.minor
+        if framing is not Framing.LENGTH and framing is not Framing.NONE:
+            self._is_stream = True
+            self._encodes = minor == 1 and framing is Framing.UNTIL_CLOSE
+            if minor == 0:
+                exchange.keep = False  # there is no other sign of the end
+        if not exchange.is_uploaded or exchange.plane.is_closing:
+            exchange.keep = False
+        lines = answer_lines(head, framing, ours, exchange.plane.date_line, minor, exchange.keep)
+        if self._encodes and data:
+            data = chunk(data)
+        exchange.phase = Phase.STREAMING
+        if len(data) <= _JOINED_BYTES:
+            lines += (b"", data)
+            self._write(b"\r\n".join(lines))
+        else:
+            lines += (b"", b"")
+            self._write(b"\r\n".join(lines))
+            self._write(data)
+        if is_last:
+            exchange.finish(exchange.keep)
+            return None
+        self._last_piece = data
+        self._set_deadline(now)
+        return None
+
+    def body(self, data: bytes, is_last: bool) -> None:
+        exchange = self._exchange
+        now = _monotonic()
+        if self._is_stream:
+            if data:
+                self._numbers.gap(now - self._last_at)
+                self._last_at = now
+                self._last_piece = data
+            if self._encodes:
+                data = chunk(data) if data else b""
+                if is_last:
+                    data += LAST_CHUNK
+                else:
+                    self._last_piece = data
+        if data:
+            self._write(data)
+        if is_last:
+            exchange.finish(exchange.keep)
+        elif not self._is_paused:
+            at = now + self._view.idle_seconds
+            exchange.deadline = at if at < exchange.ends_at else exchange.ends_at
+
+    def upstream_failed(self, error: UpstreamError) -> None:
+        if self.has_begun:
+            self.cut(error)
+        else:
+            self._exchange.attempt_failed(error)
+
+    def pause_upload(self) -> None:
+        self._exchange.pause_upload()
+
+    def resume_upload(self) -> None:
+        self._exchange.resume_upload()
+
+    # Upgraded connections
+
+    def _open_tunnel(self, head: ResponseHead, ours: tuple[bytes, ...]) -> None:
+        exchange = self._exchange
+        exchange.phase = Phase.TUNNEL
+        exchange.keep = False
+        self._write(upgrade_head(head, ours))
+        self._set_deadline(_monotonic())
+        # What the client has sent since its handshake is the tunnel's.
+        exchange.downstream.open_tunnel()
+
+    def tunnelled(self, data: bytes) -> None:
+        self._write(data)
+        self.was_used()
+
+    def was_used(self) -> None:
+        """A tunnel is idle only when neither side says anything."""
+        if not self._is_paused:
+            self._set_deadline(_monotonic())
+
+    def upstream_ended(self) -> None:
+        self._exchange.downstream.end_tunnel()
+
+    # What the client's socket says
+
+    def pause(self) -> None:
+        """The client does not read as fast as the model writes."""
+        exchange = self._exchange
+        self._is_paused = True
+        if exchange.connection is not None:
+            exchange.connection.pause_reading()
+        # The write window of the downstream connection watches over it now.
+        exchange.deadline = exchange.ends_at
+
+    def resume(self) -> None:
+        exchange = self._exchange
+        self._is_paused = False
+        self._set_deadline(_monotonic())
+        if exchange.connection is not None:
+            exchange.connection.resume_reading()
+
+    # Ends
+
+    def expired(self, now: float) -> None:
+        """The model has been silent for too long in the middle of its answer."""
+        if self._exchange.phase is Phase.TUNNEL:
+            self._exchange.finish(keep=False)
+        else:
+            self._numbers.error("timeout")
+            self.cut(UpstreamProtocolError("The model fell silent in the middle of its answer."))
+
+    def cut(self, error: UpstreamError | None) -> None:
+        """End an answer that is not whole so that nobody takes it for whole."""
+        exchange = self._exchange
+        downstream = exchange.downstream
+        if exchange.phase is Phase.TUNNEL:
+            exchange.finish(keep=False)
+            return
+        if error is not None:
+            endpoint = exchange.endpoint
+            assert endpoint is not None
+            endpoint.failed(_monotonic())
+            self._numbers.error("stream_cut")
+            exchange.plane.log_failure(exchange, endpoint, error)
+            words = self._last_words(error)
+            if words:
+                self._write(chunk(words))
+        # Without chunks or length a closed connection means that all has been said (RFC 9112, 8).
+        downstream.will_reset = self._is_stream and exchange.head.minor == 0
+        exchange.finish(keep=False)
+
+    def _last_words(self, error: UpstreamError) -> bytes:
+        """An event that tells clients of event streams; only between two events of the model."""
+        head = self._head
+        if head is None or not self._is_stream or self._exchange.head.minor == 0:
+            return b""
+        if not self._last_piece.endswith(_EVENT_ENDS):
+            return b""
+        if not any(line.lower().startswith(_EVENT_STREAM) for line in head.kept):
+            return b""
+        request_id = self._exchange.request_id
+        return last_event(self._view.dialect, "stream_cut", str(error), request_id)
+
+    def _set_deadline(self, now: float) -> None:
+        exchange = self._exchange
+        at = now + self._view.idle_seconds
+        exchange.deadline = at if at < exchange.ends_at else exchange.ends_at

@@ -1,0 +1,127 @@
+"""What the proxy needs to know of each route, worked out when the table changes."""
+
+from __future__ import annotations
+
+from gateway.config.settings import Settings
+from gateway.routing.decide import Reason
+from gateway.routing.table import Route, Table
+from gateway.upstream.fleet import Fleet
+from gateway.upstream.group import Group
+
+_LONGEST_REMEMBERED = 256
+_MOST_REMEMBERED = 4096
+
+# Nobody can be kept from sending these by a route that reads its unit from them.
+_NEVER_IDENTITY = frozenset({b"host", b"content-length", b"authorization", b"cookie"})
+
+
+class Outcome:
+    """What a request comes to: a version, and why; made once for all requests."""
+
+    __slots__ = ("answer_lines", "key", "reason", "request_line", "version")
+
+    def __init__(self, route: str, version: str, reason: Reason, settings: Settings) -> None:
+        self.version = version
+        self.reason = reason
+        self.key = (route, version, reason.value)  # what decisions are counted by
+        self.request_line = b"X-Graygate-Version: " + version.encode()
+        lines = []  # what the client is told; each can be turned off
+        if settings.answers.version_header:
+            lines.append(self.request_line)
+        if settings.answers.reason_header:
+            lines.append(b"X-Graygate-Reason: " + reason.value.encode())
+        self.answer_lines = tuple(lines)
+
+    def __repr__(self) -> str:
+        return f"<Outcome {self.version}, {self.reason}>"
+
+
+class RouteView:
+    """One route as requests meet it."""
+
+    __slots__ = (
+        "body_limit",
+        "connect_seconds",
+        "dialect",
+        "first_byte_seconds",
+        "groups",
+        "identity_names",
+        "idle_seconds",
+        "mirror",
+        "name",
+        "outcomes",
+        "queue_seconds",
+        "retries",
+        "rewrites",
+        "route",
+        "stable",
+        "total_seconds",
+        "wants_body",
+    )
+
+    def __init__(self, route: Route, fleet: Fleet, settings: Settings) -> None:
+        spec, times = route.spec, settings.upstream
+        given = spec.timeouts
+        self.route = route
+        self.name = route.name
+        self.stable = route.stable
+        self.dialect = spec.dialect
+        self.retries = spec.retries
+        self.mirror = spec.mirror or None
+        self.wants_body = route.wants_body
+        rewrites = {v: one.rewrite_model for v, one in spec.versions.items() if one.rewrite_model}
+        self.rewrites = rewrites or None  # version -> the model's name that it is asked for
+        self.body_limit = spec.body_limit or settings.limits.body_bytes
+        self.connect_seconds = given.get("connect", times.connect_seconds)
+        self.first_byte_seconds = given.get("first_byte", times.first_byte_seconds)
+        self.idle_seconds = given.get("idle", times.idle_seconds)
+        self.total_seconds = given.get("total", times.total_seconds)  # 0 = none
+        self.queue_seconds = given.get("queue", times.queue_seconds)
+        self.groups: dict[str, Group] = {v: fleet.group(route.name, v) for v in spec.versions}
+        named = (source.partition(":") for source in spec.unit)
+        self.identity_names = (
+            frozenset(name.lower().encode() for kind, _, name in named if kind == "header")
+            - _NEVER_IDENTITY
+        )
+        self.outcomes = {
+            (version, reason): Outcome(route.name, version, reason, settings)
+            for version in spec.versions
+            for reason in Reason
+        }
+
+    def __repr__(self) -> str:
+        return f"<RouteView {self.name} of {len(self.groups)} versions>"
+
+
+class View:
+    """The table and all that belongs to it; swapped whole, and a request keeps the one it read."""
+
+    __slots__ = ("known", "routes", "table")
+
+    def __init__(self, table: Table, routes: dict[str, RouteView]) -> None:
+        self.table = table
+        self.routes = routes
+        # (method, host, path as it came) -> (canonical path, route), of what was asked lately.
+        self.known: dict[tuple[str, bytes, bytes], tuple[bytes, RouteView]] = {}
+
+    def remember(
+        self, method: str, host: bytes, path: bytes, canonical: bytes, route: RouteView
+    ) -> None:
+        """Most clients ask for a few paths again and again."""
+        if self.table.has_models or len(path) > _LONGEST_REMEMBERED:
+            return  # the body has a say, or it would cost more than it saves
+        if len(self.known) >= _MOST_REMEMBERED:
+            self.known.clear()
+        self.known[method, host, path] = canonical, route
+
+
+def follow(view: View | None, table: Table, fleet: Fleet, settings: Settings) -> View:
+    """The view of a new table; routes that did not change are taken over as they are."""
+    fleet.follow(table)
+    before = {} if view is None else view.routes
+    routes: dict[str, RouteView] = {}
+    for name, route in table.routes.items():
+        known = before.get(name)
+        is_same = known is not None and known.route is route
+        routes[name] = known if known and is_same else RouteView(route, fleet, settings)
+    return View(table, routes)

@@ -1,0 +1,1 @@
+"""Endpoints: connections and their pools, balancing, health, and the bounds of retries."""

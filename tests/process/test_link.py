@@ -1,0 +1,59 @@
+"""A worker's end of the channel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from gateway.process.channel import Hello, Totals, Update
+from gateway.process.link import Link
+
+SECONDS = 5.0
+
+
+def ignore(_update: Update) -> None:
+    return
+
+
+class Control:
+    """Accepts one connection after the other and hangs up when it is told to."""
+
+    def __init__(self) -> None:
+        self.has_heard = asyncio.Event()
+        self._hang_up = asyncio.Event()
+
+    def hang_up(self) -> None:
+        self._hang_up.set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        self.has_heard.set()
+        await self._hang_up.wait()
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_worker_that_must_end_just_when_control_goes_does_end(
+    tmp_path: Path, steps: int
+) -> None:
+    control = Control()
+    path = str(tmp_path / "c")
+    async with await asyncio.start_unix_server(control.serve, path) as server:
+        link = Link(path, Hello(worker=0, pid=1, born=1), ignore, Totals)
+        following = asyncio.create_task(link.run())
+        await asyncio.wait_for(control.has_heard.wait(), SECONDS)
+        server.close()
+        control.hang_up()
+        for _ in range(steps):  # one of them is the moment in which it clears up
+            await asyncio.sleep(0)
+        following.cancel()
+        ended, _ = await asyncio.wait([following], timeout=SECONDS)
+        if not ended:
+            following.cancel()  # it has forgotten that it was told so before
+        assert ended
+        assert following.cancelled()
