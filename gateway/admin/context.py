@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gateway.config.settings import Settings
 from gateway.metrics.numbers import Counted
+from gateway.metrics.standing import ProcessState, Standing
 from gateway.routing.table import Identity
 from gateway.state.store import Store
 
@@ -35,7 +36,8 @@ class AdminContext:
     own_id: str
     workers: Callable[[], Sequence[WorkerState]]
     counted: Callable[[], Counted]
-    is_draining: Callable[[], bool] = lambda: False
+    standing: Callable[[], Standing] = Standing  # of the processes, as the supervisor says
+    processes: Callable[[], Sequence[ProcessState]] = tuple
 
 
 CONTEXT = web.AppKey("context", AdminContext)

@@ -6,7 +6,8 @@ import asyncio
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -16,6 +17,10 @@ from gateway.metrics import names
 from gateway.metrics.exposition import Distribution, Sample, render
 from gateway.metrics.numbers import Counted, Numbers
 from gateway.state.status import Mode
+
+# Registered ones; a client that went, and what model servers and proxies in front of them say when
+# they have too much to do or cannot be reached. All others count as 2xx, 5xx...
+_KNOWN_CODES = frozenset(HTTPStatus) | {499, *range(520, 531)}
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -33,7 +38,28 @@ def samples(context: AdminContext) -> Iterator[Sample]:
     workers = context.workers()
     yield names.WORKERS, (), len(workers)
     yield names.WORKERS_CURRENT, (), sum(worker.sequence == newest for worker in workers)
+    yield from _processes(context)
     yield from _counted(context.counted())
+
+
+def _processes(context: AdminContext) -> Iterator[Sample]:
+    standing = context.standing()
+    yield names.WORKERS_WANTED, (), standing.workers
+    for name, count in standing.restarts.items():
+        yield names.PROCESS_RESTARTS, (name,), count
+        yield names.PROCESS_CRASH_LOOP, (name,), name in standing.looping
+    yield names.SETTINGS_RELOADS, ("success",), standing.reloads
+    yield names.SETTINGS_RELOADS, ("failure",), standing.failed_reloads
+    yield names.SETTINGS_RELOAD_GOOD, (), standing.is_reload_good
+    yield names.SETTINGS_RELOADED_AT, (), standing.reloaded_at
+    for process in context.processes():
+        role, vitals = (process.role,), process.vitals
+        yield names.PROCESS_START, role, vitals.started_at
+        yield names.PROCESS_OPEN_FDS, role, vitals.descriptors
+        yield names.PROCESS_MAX_FDS, role, vitals.most_descriptors
+        yield names.PROCESS_RESIDENT, role, vitals.resident_bytes
+        if process.role != "supervisor":  # it has no loop
+            yield names.PROCESS_LOOP_LAG, role, vitals.lag_seconds
 
 
 def _counted(counted: Counted) -> Iterator[Sample]:
@@ -44,18 +70,22 @@ def _counted(counted: Counted) -> Iterator[Sample]:
         yield names.ENDPOINT_HEALTHY, endpoint, share
     for cause, count in counted.shed.items():
         yield names.SHED, (cause,), count
+    for kind, count in counted.dropped.items():
+        yield names.DROPPED, (kind,), count
     for version, numbers in counted.numbers.items():
         yield from _version(version, numbers)
 
 
 def _version(version: tuple[str, str], numbers: Numbers) -> Iterator[Sample]:
-    for code, count in numbers.codes.items():
-        yield names.REQUESTS, (*version, str(code)), count
+    for code, count in code_labels(numbers.codes).items():
+        yield names.REQUESTS, (*version, code), count
     for kind, count in numbers.errors.items():
         yield names.ERRORS, (*version, kind), count
     yield names.IN_FLIGHT, version, numbers.in_flight
     yield names.RETRIES, version, numbers.retries
     yield names.MIRRORED, version, numbers.mirrored
+    for kind, count in numbers.mirror_failures.items():
+        yield names.MIRROR_FAILURES, (*version, kind), count
     yield names.PANIC_MODE, version, numbers.is_panicking
     duration = Distribution(numbers.duration, numbers.duration_sum)
     first_byte = Distribution(numbers.first_byte, numbers.first_byte_sum)
@@ -63,6 +93,14 @@ def _version(version: tuple[str, str], numbers: Numbers) -> Iterator[Sample]:
     yield names.REQUEST_DURATION, version, duration
     yield names.FIRST_BYTE, version, first_byte
     yield names.INTER_CHUNK, version, inter_chunk
+
+
+def code_labels(codes: Mapping[int, int]) -> Counter[str]:
+    """Answers by label; a model may answer with any number, but not fill the metrics with them."""
+    labels: Counter[str] = Counter()
+    for code, count in codes.items():
+        labels[str(code) if code in _KNOWN_CODES else f"{code // 100}xx"] += count
+    return labels
 
 
 def _store(context: AdminContext) -> Iterator[Sample]:
@@ -93,6 +131,8 @@ def _routes(context: AdminContext) -> Iterator[Sample]:
             weight = 0.0 if held.spec.paused else held.spec.weights.get(version, 0.0)
             stable -= weight
             yield names.SPLIT_WEIGHT, (name, version), weight / 100
+            yield names.VERSION_INFO, (name, version, "candidate"), 1
         yield names.SPLIT_WEIGHT, (name, held.spec.stable), max(stable, 0.0) / 100
+        yield names.VERSION_INFO, (name, held.spec.stable, "stable"), 1
     for route, count in Counter(refusal.route for refusal in snapshot.refused).items():
         yield names.CONFIG_REFUSED, (route,), count

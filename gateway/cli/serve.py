@@ -8,6 +8,7 @@ import os
 import click
 
 from gateway.cli.settings_flags import SettingsSource, settings_flags
+from gateway.config.secret import secrets_in
 from gateway.config.settings import Settings
 from gateway.process import log
 from gateway.process.runfile import RUN_FILE, Running, remove_run_file, write_run_file
@@ -21,7 +22,7 @@ _log = logging.getLogger(__name__)
 def serve(source: SettingsSource) -> int:
     """Run the gateway until it is told to end."""
     settings = source.load().settings
-    log.configure(settings.log, "supervisor")
+    log.configure(settings.log, "supervisor", secrets=secrets_in(settings))
     try:
         return supervise(
             settings,

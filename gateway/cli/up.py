@@ -23,7 +23,7 @@ import msgspec
 from gateway import __version__
 from gateway.cli.serve import announce
 from gateway.cli.settings_flags import SettingsSource, settings_flags
-from gateway.config.secret import Secret
+from gateway.config.secret import Secret, secrets_in
 from gateway.config.settings import Settings
 from gateway.demo.beside import Beside
 from gateway.demo.demo import Demo
@@ -47,7 +47,7 @@ def up(source: SettingsSource, has_demo: bool) -> int:
     Starts a store of its own under .graygate/store unless redis.url names another one.
     """
     loaded = source.load()
-    log.configure(loaded.settings.log, "supervisor")
+    log.configure(loaded.settings.log, "supervisor", secrets=secrets_in(loaded.settings))
     with ExitStack() as things, _terminated_as_interrupted():
         store = None
         if loaded.origins["redis.url"] == "default":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.config.networks import networks_of
 from gateway.config.settings import Settings
@@ -35,6 +37,8 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _limits(settings)
     yield from _trusted_proxies(settings)
     yield from _token(settings)
+    yield from _access_log(settings)
+    yield from _tracing(settings)
 
 
 def is_loopback(host: str) -> bool:
@@ -142,6 +146,36 @@ def _token(settings: Settings) -> Iterator[Finding]:
     if not re.fullmatch(r"[!-~]*", admin.token.reveal()):
         what = "must be printable ASCII without blanks: it travels in an Authorization header"
         yield Finding(("admin.token",), what)
+
+
+def _access_log(settings: Settings) -> Iterator[Finding]:
+    path = settings.access_log.path
+    if path in ("", "auto", "stdout", "stderr"):
+        return
+    if "\0" in path or Path(path).is_dir():
+        yield Finding(("access_log.path",), "must name a file, stdout or stderr")
+    elif not Path(path).parent.is_dir():
+        yield Finding(("access_log.path",), "names a file in a folder that is not there")
+
+
+def _tracing(settings: Settings) -> Iterator[Finding]:
+    url = settings.tracing.otlp_url
+    if not url:
+        return
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+        what = "must be the http:// or https:// URL of a collector, without credentials and query"
+        yield Finding(("tracing.otlp_url",), what)
+    elif not has_otel():
+        what = "needs the extra otel; install it with: pip install 'graygate[otel]'"
+        yield Finding(("tracing.otlp_url",), what)
+
+
+def has_otel() -> bool:
+    """Whether what the extra `otel` installs is there."""
+    try:
+        return importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

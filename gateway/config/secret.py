@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import msgspec
+
 
 class Secret:
     """Holds a password, token or key; only `reveal()` gives it out."""
@@ -27,3 +31,13 @@ class Secret:
         return "Secret('***')" if self._text else "Secret('')"
 
     __str__ = __repr__
+
+
+def secrets_in(settings: msgspec.Struct) -> Iterator[Secret]:
+    """All secrets that settings hold, in whatever section."""
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        if isinstance(value, Secret):
+            yield value
+        elif isinstance(value, msgspec.Struct):
+            yield from secrets_in(value)

@@ -18,6 +18,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 SecondsOrNone = Annotated[float, Meta(ge=0, le=86_400)]  # 0 switches off
 Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 CountOrNone = Annotated[int, Meta(ge=0)]  # 0 switches off
 
 
@@ -49,6 +50,17 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     ] = ".graygate/state"
     drain_seconds: Annotated[
         Seconds, setting("seconds that running requests get to finish when a worker stops")
+    ] = 30.0
+    unready_seconds: Annotated[
+        SecondsOrNone,
+        setting(
+            "seconds between saying `not ready` and accepting no more, when told to end; "
+            "give a balancer in front the time to notice"
+        ),
+    ] = 0.0
+    hang_seconds: Annotated[
+        SecondsOrNone,
+        setting("a process without a sign of life for so many seconds is replaced; 0 = never"),
     ] = 30.0
 
 
@@ -154,6 +166,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         CountOrNone,
         setting("a worker that holds more memory than this refuses new requests; 0 = never"),
     ] = 0
+    mirror_requests: Annotated[
+        Count, setting("copies of requests under way per worker; what is beyond is not copied")
+    ] = 64
+    mirror_per_second: Annotated[
+        Count, setting("copies of requests that each worker begins in a second")
+    ] = 200
+    mirror_body_bytes: Annotated[
+        Count, setting("bytes of a request's body; longer ones are not copied")
+    ] = 1_048_576
+    mirror_answer_bytes: Annotated[
+        CountOrNone, setting("bytes kept of each of two answers that are compared")
+    ] = 65_536
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,6 +238,44 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     ] = "auto"
 
 
+class AccessLog(msgspec.Struct, frozen=True, kw_only=True):
+    """One JSON line for each request, written by the workers."""
+
+    path: Annotated[
+        str,
+        setting(
+            "stdout, stderr or a file; empty = none; auto = stdout, unless a person looks at it"
+        ),
+    ] = "auto"
+    sample: Annotated[
+        Share,
+        setting("share of ordinary requests in it; errors, cut and slow ones are always in it"),
+    ] = 1.0
+    slow_seconds: Annotated[
+        SecondsOrNone, setting("seconds from which on a request is slow; 0 = none is")
+    ] = 60.0
+    units: Annotated[
+        Literal["hashed", "plain", "none"],
+        setting("how ids of users are shown; hashed = as pseudonyms that only the key gives away"),
+    ] = "hashed"
+    units_key: Annotated[
+        Secret, setting("key of the pseudonyms; empty = a new one whenever the gateway starts")
+    ] = Secret()
+    client_ip: Annotated[bool, setting("show the address of the client")] = True
+
+
+class Tracing(msgspec.Struct, frozen=True, kw_only=True):
+    """Spans of sampled requests, sent to a collector; needs the extra otel."""
+
+    otlp_url: Annotated[
+        str, setting("OTLP/HTTP collector, as in http://localhost:4318; empty = no spans")
+    ] = ""
+    sample: Annotated[
+        Share, setting("share of requests without traceparent that a trace is begun for")
+    ] = 0.0
+    service_name: Annotated[str, setting("service.name of the spans")] = "graygate"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All start-up settings; built once, never changed."""
 
@@ -226,3 +288,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     answers: Answers = Answers()
     admin: Admin = Admin()
     log: Log = Log()
+    access_log: AccessLog = AccessLog()
+    tracing: Tracing = Tracing()

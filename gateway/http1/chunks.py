@@ -56,30 +56,19 @@ def chunk(data: bytes) -> bytes:
 class ChunkScanner:
     """Checks a chunked body and gives back what is to be passed on."""
 
-    __slots__ = (
-        "_at",
-        "_left",
-        "_limits",
-        "_line",
-        "_surplus",
-        "_trailer_bytes",
-        "_trailers",
-        "is_done",
-        "payload_bytes",
-        "rest",
-    )
+    # What most bodies leave as it is stands here, once, and not in each of them.
+    is_done = False
+    rest = b""  # what came after the body
+    payload_bytes = 0
+    _at = _At.SIZE
+    _left = 0  # of a chunk's data, or of the CRLF after it
+    _surplus = 0  # bytes of all size lines that say nothing
+    _trailer_bytes = 0
 
     def __init__(self, limits: Limits, keep_trailers: bool = False) -> None:
         self._limits = limits
-        self._at = _At.SIZE
-        self._left = 0  # of a chunk's data, or of the CRLF after it
         self._line = bytearray()  # an unfinished line
-        self._surplus = 0  # bytes of all size lines that say nothing
-        self._trailer_bytes = 0
         self._trailers: list[bytes] | None = [] if keep_trailers else None
-        self.is_done = False
-        self.payload_bytes = 0
-        self.rest = b""  # what came after the body
 
     def __repr__(self) -> str:
         return f"<ChunkScanner at {self._at.value}, {self.payload_bytes} bytes of content>"
@@ -93,6 +82,9 @@ class ChunkScanner:
         if self._at is _At.SIZE and not self._line:
             position = self._whole_chunks(data)
             if position == len(data):
+                return data
+            if position + 5 == len(data) and data.endswith(LAST_CHUNK):
+                self._finish()
                 return data
         elif self._left > len(data) and self._at is _At.DATA:
             self._left -= len(data)

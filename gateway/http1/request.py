@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from gateway.errors import DownstreamError
 from gateway.http1.limits import Limits
 from gateway.http1.lines import (
@@ -31,43 +34,27 @@ __all__ = ["RequestHead", "parse_request", "without"]
 class RequestHead:
     """A request that may be served; what cannot be understood in one way only is none."""
 
-    __slots__ = (
-        "chunked",
-        "expect",
-        "host",
-        "keep_alive",
-        "kept",
-        "length",
-        "method",
-        "minor",
-        "path",
-        "query",
-        "single",
-        "special",
-        "target",
-        "te_trailers",
-        "twice",
-        "upgrade",
-    )
+    # What most heads leave as it is stands here, once, and not in each of them.
+    host = b""  # empty only in HTTP/1.0
+    length = -1  # -1 = no Content-Length
+    chunked = False
+    expect = False  # 100-continue
+    upgrade = b""
+    te_trailers = False
+    single: Mapping[bytes, bytes] = MappingProxyType({})  # wanted fields that came once
+    twice: frozenset[bytes] = frozenset()  # wanted fields that came more than once
+    # (name, value, line) of those that tell who asks or which way it came; not in `kept`
+    special: list[tuple[bytes, bytes, bytes]] | None = None
 
     def __init__(self, line: RequestLine) -> None:
+        self.line = line
         self.method = line.method
         self.target = line.target  # as it is to be sent on
         self.path = line.path  # as it came; matching looks at its canonical form
         self.query = line.query
         self.minor = line.minor
-        self.host = b""  # empty only in HTTP/1.0
-        self.kept: list[bytes] = []  # lines that may go on as they are, in order
-        self.length = -1  # -1 = no Content-Length
-        self.chunked = False
         self.keep_alive = line.minor == 1
-        self.expect = False  # 100-continue
-        self.upgrade = b""
-        self.te_trailers = False
-        self.single: dict[bytes, bytes] = {}  # wanted fields that came once; cookies joined
-        self.twice: set[bytes] | None = None  # wanted fields that came more than once
-        # (name, value, line) of those that tell who asks or which way it came; not in `kept`
-        self.special: list[tuple[bytes, bytes, bytes]] | None = None
+        self.kept: list[bytes] = []  # lines that may go on as they are, in order
 
     @property
     def has_body(self) -> bool:
@@ -151,14 +138,16 @@ def _read_lines(lines: list[bytes], memo: LineMemo, request: RequestHead) -> Fie
             request.upgrade = _joined(request.upgrade, field)
         elif kind != DROPPED:  # rewritten, or special in answers only
             keep(field.line)
-    if wanted:
+    if len(wanted) == 1:
+        request.single = {wanted[0].name: wanted[0].value}
+    elif wanted:
         _look_at(wanted, request)
     return merged([connection, *more]) if connection and more else connection
 
 
 def _look_at(wanted: list[Field], request: RequestHead) -> None:
     """Takes the values of fields that came once: of two nobody can tell which counts (A-10)."""
-    single, twice = request.single, request.twice or set()
+    single, twice = dict(request.single), set(request.twice)
     for field in wanted:
         name = field.name
         if name in twice:
@@ -170,8 +159,9 @@ def _look_at(wanted: list[Field], request: RequestHead) -> None:
         else:
             del single[name]
             twice.add(name)
+    request.single = single
     if twice:
-        request.twice = twice
+        request.twice = frozenset(twice)
 
 
 def _wrong_length(field: Field) -> DownstreamError:

@@ -31,30 +31,19 @@ _NOT_PASSED = frozenset({b"x-request-id"})
 class ResponseHead:
     """An answer that may be passed on."""
 
-    __slots__ = (
-        "chunked",
-        "has_date",
-        "has_server",
-        "keep_alive",
-        "kept",
-        "length",
-        "minor",
-        "status",
-        "status_line",
-        "upgrade",
-    )
+    # What most heads leave as it is stands here, once, and not in each of them.
+    length = -1  # -1 = no Content-Length
+    chunked = False
+    upgrade = b""  # only of a 101
+    has_date = False
+    has_server = False
 
     def __init__(self, line: StatusLine) -> None:
         self.status = line.status
         self.status_line = line.line  # says HTTP/1.1, which is what we speak
         self.minor = line.minor  # what the model speaks
-        self.kept: list[bytes] = []  # lines that may go on as they are, in order
-        self.length = -1  # -1 = no Content-Length
-        self.chunked = False
         self.keep_alive = line.minor == 1
-        self.upgrade = b""  # only of a 101
-        self.has_date = False
-        self.has_server = False
+        self.kept: list[bytes] = []  # lines that may go on as they are, in order
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} HTTP/1.{self.minor}>"

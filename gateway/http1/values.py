@@ -10,7 +10,7 @@ _LARGEST_DIGITS = 19
 _LARGEST_PORT = 65_535
 
 # A name or IPv4 address, or an IPv6 address in brackets; RFC 3986 allows more than any host needs.
-_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}+|\[[0-9A-Fa-f:.]{2,45}+\])(?::([0-9]{1,5}))?+")
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}+|\[[0-9A-Fa-f:.]{2,45}+\])(?::([0-9]{0,5}+))?+")
 _TOKENS = re.compile(
     rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++(?:[ \t]*+,[ \t]*+[!#$%&'*+\-.^_`|~0-9A-Za-z]++)*+"
 )

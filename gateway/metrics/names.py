@@ -14,6 +14,7 @@ from gateway.metrics.numbers import (
     ERROR_KINDS,
     FIRST_BYTE_BOUNDS,
     INTER_CHUNK_BOUNDS,
+    MIRROR_FAILURE_KINDS,
 )
 
 PREFIX = "graygate_"
@@ -77,6 +78,12 @@ ERRORS = _counter(
 IN_FLIGHT = _gauge("requests_in_flight", "Requests that are being carried now.", "route", "version")
 RETRIES = _counter("retries", "Further attempts at an endpoint.", "route", "version")
 MIRRORED = _counter("mirrored", "Copies of requests sent to this version.", "route", "version")
+MIRROR_FAILURES = _counter(
+    "mirror_failures",
+    "Copies for this version that were not sent, given up, or not answered well; "
+    f"kinds: {', '.join(MIRROR_FAILURE_KINDS)}.",
+    "route", "version", "kind",
+)  # fmt: skip
 ENDPOINT_HEALTHY = _gauge(
     "endpoint_healthy", "Share of the workers for whom the endpoint is up, 0 to 1.",
     "route", "version", "endpoint",
@@ -87,11 +94,46 @@ PANIC_MODE = _gauge(
 )  # fmt: skip
 CONNECTIONS = _gauge("connections", "Open connections of clients.")
 SHED = _counter("shed", "Requests and connections refused to protect the gateway.", "cause")
+DROPPED = _counter(
+    "telemetry_dropped", "Access log lines and spans that nobody took in time.", "kind"
+)
 SPLIT_WEIGHT = _gauge(
     "split_weight_ratio", "Wanted share of units, 0 to 1; stable has the rest.", "route", "version"
 )
+VERSION_INFO = _gauge(
+    "version_info", "Always 1; roles: stable, candidate.", "route", "version", "role"
+)
 WORKERS = _gauge("workers", "Connected workers.")
 WORKERS_CURRENT = _gauge("workers_current", "Connected workers that route by the newest table.")
+WORKERS_WANTED = _gauge("workers_wanted", "Workers that there should be.")
+PROCESS_START = _gauge(
+    "process_start_time_seconds",
+    "When it started; processes: supervisor, control, worker 0, worker 1...",
+    "process",
+)
+PROCESS_RESTARTS = _counter(
+    "process_restarts", "Deaths that nobody had asked for; each was replaced.", "process"
+)
+PROCESS_CRASH_LOOP = _gauge(
+    "process_crash_loop", "1 while it dies again and again as soon as it starts.", "process"
+)
+PROCESS_OPEN_FDS = _gauge("process_open_fds", "Open file descriptors.", "process")
+PROCESS_MAX_FDS = _gauge("process_max_fds", "File descriptors that it may have open.", "process")
+PROCESS_RESIDENT = _gauge("process_resident_memory_bytes", "Memory that it holds.", "process")
+PROCESS_LOOP_LAG = _gauge(
+    "process_loop_lag_seconds", "By how much its loop was late at the worst, the last 15 to 30 s.",
+    "process",
+)  # fmt: skip
+SETTINGS_RELOADS = _counter(
+    "settings_reloads", "Attempts to take over settings by SIGHUP; results: success, failure.",
+    "result",
+)  # fmt: skip
+SETTINGS_RELOAD_GOOD = _gauge(
+    "settings_last_reload_successful", "0 after a SIGHUP whose settings were not taken over."
+)
+SETTINGS_RELOADED_AT = _gauge(
+    "settings_last_reload_success_timestamp_seconds", "When settings were last taken over."
+)
 REDIS_UP = _gauge("redis_up", "1 while the store is connected.")
 REDIS_RECONNECTS = _counter("redis_reconnects", "Times the connection to the store was made again.")
 WATCH_MODE = _gauge("watch_mode", "1 for the way in which changes reach us.", "mode")
@@ -119,10 +161,13 @@ CONFIG_REFUSED = _gauge(
 
 ALL: tuple[Series, ...] = (
     BUILD_INFO, REQUESTS, REQUEST_DURATION, FIRST_BYTE, INTER_CHUNK, ERRORS, IN_FLIGHT, RETRIES,
-    MIRRORED, DECISIONS, SPLIT_WEIGHT, ENDPOINT_HEALTHY, PANIC_MODE, CONNECTIONS, SHED, WORKERS,
-    WORKERS_CURRENT, REDIS_UP, REDIS_RECONNECTS, WATCH_MODE, SNAPSHOT_AGE, SNAPSHOT_FROM_DISK,
-    LEADER, CONFIG_SEQUENCE, CONFIG_REVISION, CONFIG_LAST_SUCCESS, CONFIG_ATTEMPTS,
-    CONFIG_SUCCESSES, CONFIG_FAILURES, CONFIG_REJECTED, CONFIG_REFUSED,
+    MIRRORED, MIRROR_FAILURES, DECISIONS, SPLIT_WEIGHT, VERSION_INFO, ENDPOINT_HEALTHY,
+    PANIC_MODE, CONNECTIONS, SHED, DROPPED, WORKERS, WORKERS_CURRENT, WORKERS_WANTED,
+    PROCESS_START, PROCESS_RESTARTS, PROCESS_CRASH_LOOP, PROCESS_OPEN_FDS, PROCESS_MAX_FDS,
+    PROCESS_RESIDENT, PROCESS_LOOP_LAG, SETTINGS_RELOADS, SETTINGS_RELOAD_GOOD,
+    SETTINGS_RELOADED_AT, REDIS_UP, REDIS_RECONNECTS, WATCH_MODE, SNAPSHOT_AGE,
+    SNAPSHOT_FROM_DISK, LEADER, CONFIG_SEQUENCE, CONFIG_REVISION, CONFIG_LAST_SUCCESS,
+    CONFIG_ATTEMPTS, CONFIG_SUCCESSES, CONFIG_FAILURES, CONFIG_REJECTED, CONFIG_REFUSED,
 )  # fmt: skip
 
 

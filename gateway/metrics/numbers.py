@@ -32,6 +32,14 @@ ERROR_KINDS = (
     "overflow",
 )
 
+# What a copy's end is called when it is none that speaks for the mirror's version: not made, given
+# up, or failed.
+MIRROR_FAILURE_KINDS = (
+    *("busy", "rate", "bytes", "overload", "overflow", "no_endpoint"),
+    *("gave_way", "client_gone", "failover", "incomplete", "stale", "internal"),
+    *("connect", "timeout", "protocol", "stream_cut", "status_5xx"),
+)
+
 
 class Numbers:
     """The counts of one version since the process started; only `in_flight` ever falls."""
@@ -47,6 +55,7 @@ class Numbers:
         "inter_chunk",
         "inter_chunk_sum",
         "is_panicking",
+        "mirror_failures",
         "mirrored",
         "retries",
     )
@@ -56,7 +65,8 @@ class Numbers:
         self.errors: dict[str, int] = {}  # kind -> failures
         self.in_flight = 0
         self.retries = 0
-        self.mirrored = 0
+        self.mirrored = 0  # copies that were sent here
+        self.mirror_failures: dict[str, int] = {}  # kind -> copies
         self.is_panicking = False  # so few endpoints are up that all are used
         self.duration = [0] * (len(DURATION_BOUNDS) + 1)
         self.duration_sum = 0.0
@@ -100,3 +110,4 @@ class Counted:
     endpoints: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     connections: int = 0
     shed: Mapping[str, int] = field(default_factory=dict)  # cause -> refused requests
+    dropped: Mapping[str, int] = field(default_factory=dict)  # kind -> lines, spans

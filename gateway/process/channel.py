@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from gateway.errors import ChannelError
+from gateway.metrics.standing import Vitals
 from gateway.routing.spec import RouteSpec
 
 PROTOCOL: Final = 1
@@ -69,6 +70,7 @@ class VersionTotals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     in_flight: int = 0
     retries: int = 0
     mirrored: int = 0
+    mirror_failures: dict[str, int] = {}
     is_panicking: bool = False
     # By bucket, as in gateway.metrics.numbers; empty = nothing was counted yet.
     duration: tuple[int, ...] = ()
@@ -87,6 +89,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     endpoints: tuple[tuple[str, str, str, bool], ...] = ()  # route, version, URL, is up
     connections: int = 0
     shed: dict[str, int] = {}
+    dropped: dict[str, int] = {}
+    vitals: Vitals = Vitals()
 
 
 ToControl = Hello | Holds | Totals

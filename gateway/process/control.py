@@ -7,14 +7,16 @@ its owner here.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -22,11 +24,21 @@ import uvloop
 
 from gateway.admin.app import Admin
 from gateway.admin.context import AdminContext
+from gateway.config.secret import secrets_in
 from gateway.errors import GraygateError
+from gateway.metrics.standing import ProcessState, Standing
 from gateway.process import log
 from gateway.process.feed import Feed
-from gateway.process.handover import DRAINING, READY, ControlBoot, Lifeline, receive_boot
+from gateway.process.handover import (
+    ALIVE,
+    READY,
+    ControlBoot,
+    Lifeline,
+    receive_boot,
+    standing_of,
+)
 from gateway.process.identity import identity_of
+from gateway.process.vitals import Meter, Pulse
 from gateway.state.snapshot import Snapshot
 from gateway.state.store import Store
 
@@ -51,9 +63,10 @@ class AdminServer(Protocol):
 
 @dataclass(slots=True)
 class Health:
-    """What readiness depends on beside the store and the workers."""
+    """What control knows of the gateway's processes beside the workers' own words."""
 
-    is_draining: bool = False
+    pulse: Pulse
+    standing: Standing = field(default_factory=Standing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +86,13 @@ class Control:
     def __init__(self, boot: ControlBoot, lifeline: Lifeline, build: Build) -> None:
         self._boot = boot
         self._lifeline = lifeline
-        self._health = Health()
+        self._health = Health(Pulse(lambda: lifeline.say(ALIVE)))
         self._feed = Feed(socket.socket(fileno=boot.channel_fd), Path(boot.runtime_dir))
         self._parts = build(boot, self._feed, self._health)
         self._must_end = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"<Control with {self._feed!r}, draining: {self._health.is_draining}>"
+        return f"<Control with {self._feed!r}, draining: {self._health.standing.is_draining}>"
 
     async def run(self) -> None:
         """Works until it is told to end."""
@@ -93,6 +106,7 @@ class Control:
             running = [
                 tasks.create_task(store.run()),
                 tasks.create_task(self._feed.run()),
+                tasks.create_task(self._health.pulse.run()),
                 tasks.create_task(self._watch()),
             ]
             await admin.start(socket.socket(fileno=self._boot.admin_fd))
@@ -112,16 +126,19 @@ class Control:
         self._must_end.set()
 
     def _hear(self, word: str) -> None:
-        if word == DRAINING:
-            self._health.is_draining = True
+        standing = standing_of(word)
+        if standing is not None:
+            self._health.standing = standing
 
 
 def run_control(build: Build) -> None:
     """The whole life of a control process; `build` makes the parts of it that may differ."""
+    faulthandler.enable()  # as in a worker
     end = socket.socket(fileno=int(sys.argv[1]))
     try:
         boot = receive_boot(end, ControlBoot)
-        log.configure(boot.settings.log, "control")
+        settings = boot.settings
+        log.configure(settings.log, "control", secrets=secrets_in(settings))
         uvloop.run(_run(boot, end, build))
     except GraygateError as error:
         sys.exit(str(error))
@@ -134,7 +151,31 @@ async def _run(boot: ControlBoot, end: socket.socket, build: Build) -> None:
     await Control(boot, Lifeline(end), build).run()
 
 
-def build_parts(boot: ControlBoot, feed: Feed, _health: Health) -> Parts:
+class Processes:
+    """All processes of this gateway, as control can see them."""
+
+    def __init__(self, feed: Feed, health: Health) -> None:
+        self._feed = feed
+        self._health = health
+        self._own = Meter(time.time())
+        self._supervisor = os.getppid()
+
+    def __repr__(self) -> str:
+        return f"<Processes of supervisor {self._supervisor}>"
+
+    def look(self) -> Sequence[ProcessState]:
+        supervisor = Meter(self._health.standing.started_at, self._supervisor)
+        return (
+            ProcessState(role="supervisor", vitals=supervisor.vitals()),
+            ProcessState(role="control", vitals=self._own.vitals(self._health.pulse.lag_seconds)),
+            *(
+                ProcessState(role=f"worker {place}", vitals=vitals)
+                for place, vitals in self._feed.ledger.vitals.items()
+            ),
+        )
+
+
+def build_parts(boot: ControlBoot, feed: Feed, health: Health) -> Parts:
     """The product's own parts."""
     settings = boot.settings
     folder = settings.process.state_dir
@@ -147,6 +188,8 @@ def build_parts(boot: ControlBoot, feed: Feed, _health: Health) -> Parts:
         own_id=own_id,
         workers=lambda: feed.workers,
         counted=feed.ledger.counted,
+        standing=lambda: health.standing,
+        processes=Processes(feed, health).look,
     )
     return Parts(store, Admin(context))
 

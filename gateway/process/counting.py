@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from gateway.metrics.numbers import Numbers
+from gateway.metrics.standing import Vitals
 from gateway.process.channel import Totals, VersionTotals
+
+_UNKNOWN = Vitals()
 
 
 class CountingPlane(Protocol):
@@ -28,22 +31,28 @@ class CountingPlane(Protocol):
     def shed(self) -> Mapping[str, int]:
         """What was refused to protect the worker, by cause."""
 
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """Log lines and spans that nobody took in time, by kind."""
+
     def endpoints(self) -> Iterable[tuple[str, str, str, bool]]:
         """Route, version, URL and whether it is up, of all endpoints in the table."""
 
 
-def totals_of(plane: CountingPlane) -> Totals:
+def totals_of(plane: CountingPlane, vitals: Vitals = _UNKNOWN) -> Totals:
     """A copy that later counting does not change."""
     return Totals(
         decisions=tuple((*key, count) for key, count in plane.decisions.items()),
         versions=tuple(
-            _version(route, version, numbers)
+            version_totals(route, version, numbers)
             for (route, version), numbers in plane.numbers.items()
             if _is_touched(numbers)
         ),
         endpoints=tuple(plane.endpoints()),
         connections=plane.connections,
         shed=dict(plane.shed),
+        dropped=dict(plane.dropped),
+        vitals=vitals,
     )
 
 
@@ -55,11 +64,13 @@ def _is_touched(numbers: Numbers) -> bool:
         or numbers.in_flight
         or numbers.retries
         or numbers.mirrored
+        or numbers.mirror_failures
         or numbers.is_panicking
     )
 
 
-def _version(route: str, version: str, numbers: Numbers) -> VersionTotals:
+def version_totals(route: str, version: str, numbers: Numbers) -> VersionTotals:
+    """A copy of the counts of one version."""
     return VersionTotals(
         route=route,
         version=version,
@@ -68,6 +79,7 @@ def _version(route: str, version: str, numbers: Numbers) -> VersionTotals:
         in_flight=numbers.in_flight,
         retries=numbers.retries,
         mirrored=numbers.mirrored,
+        mirror_failures=dict(numbers.mirror_failures),
         is_panicking=numbers.is_panicking,
         duration=_counts(numbers.duration),
         duration_sum=numbers.duration_sum,

@@ -8,12 +8,14 @@ never sees what was in between.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import ChannelError
+from gateway.process.books import Books
 from gateway.process.channel import (
     PROTOCOL,
     FrameReader,
@@ -25,7 +27,6 @@ from gateway.process.channel import (
     encode,
 )
 from gateway.process.publish import ListFiles, difference
-from gateway.process.totals import Ledger
 from gateway.state.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
@@ -64,7 +65,8 @@ class Feed:
     """The server of the channel; `publish` may be called at any time, `run` must be running."""
 
     def __init__(self, listening: socket.socket, folder: Path) -> None:
-        self.ledger = Ledger()
+        self._books = Books(folder)
+        self.ledger = self._books.read()
         self._listening = listening
         self._files = ListFiles(folder)
         self._links: set[_Link] = set()
@@ -154,7 +156,8 @@ class Feed:
             return
         link = _Link(_hello(bodies.pop(0)), writer)
         self._links.add(link)
-        self.ledger.join(link.hello.worker, link.hello.born)
+        if self.ledger.join(link.hello.worker, link.hello.born):
+            self._books.settle(self.ledger)
         try:
             async with asyncio.TaskGroup() as tasks:
                 sending = tasks.create_task(self._send(link))
@@ -166,7 +169,8 @@ class Feed:
                 sending.cancel()
         finally:
             self._links.discard(link)
-            self.ledger.leave(link.hello.worker, link.hello.born)
+            if self.ledger.leave(link.hello.worker, link.hello.born):
+                self._books.settle(self.ledger)
             self._sweep()
 
     def _take(self, link: _Link, message: ToControl) -> None:
@@ -175,11 +179,17 @@ class Feed:
                 link.confirm(sequence)
                 self._sweep()
             case Totals():
-                self.ledger.put(link.hello.worker, link.hello.born, message)
+                if self.ledger.put(link.hello.worker, link.hello.born, message):
+                    self._books.keep(link.hello.worker, link.hello.born, message)
             case Hello():
                 raise ChannelError("it introduced itself twice")
 
     async def _send(self, link: _Link) -> None:
+        # A worker that ends takes nothing any more, but its last words may still be unread.
+        with contextlib.suppress(OSError):
+            await self._keep_sending(link)
+
+    async def _keep_sending(self, link: _Link) -> None:
         while True:
             current = self._current
             if current is not None and current is not link.sent:

@@ -19,12 +19,15 @@ import msgspec
 from gateway.config.secret import Secret
 from gateway.config.settings import Admin, Redis, Settings
 from gateway.errors import ChannelError
+from gateway.metrics.standing import Standing
 
 # What a child says.
 READY: Final = "ready"  # control: the admin port answers; worker: it accepts connections
 TABLE: Final = "table"  # worker: it holds a table to route by
+ALIVE: Final = "alive"  # every two seconds: its loop runs
 # What the supervisor says.
-DRAINING: Final = "draining"  # to control: the gateway is about to end, so it is not ready
+RETIRE: Final = "retire"  # to a worker: another one has taken your place; end when you are idle
+_STANDING: Final = "standing "  # to control, with the supervisor's own state as JSON behind it
 
 _LENGTH_BYTES = 4
 
@@ -47,15 +50,22 @@ class WorkerBoot(msgspec.Struct, frozen=True, kw_only=True):
     index: int
     channel_path: str
     data_fd: int  # listening socket of the data port
+    owns_queue: bool = True  # nobody but us will ever take what waits in the socket
     must_hold_table: bool = False  # it takes over from a worker that routes: no table, no accepting
 
 
 BootT = TypeVar("BootT", ControlBoot, WorkerBoot)
 
 
-def settings_for_worker(settings: Settings) -> Settings:
-    """Without what a worker has no business knowing: the store's and the operators' secrets."""
-    return msgspec.structs.replace(settings, redis=Redis(), admin=Admin())
+def settings_for_worker(settings: Settings, units_key: Secret) -> Settings:
+    """Without what a worker has no business knowing: the store's and the operators' secrets.
+
+    `units_key` is what all workers make pseudonyms with when the settings name no key.
+    """
+    access_log = settings.access_log
+    if not access_log.units_key:
+        access_log = msgspec.structs.replace(access_log, units_key=units_key)
+    return msgspec.structs.replace(settings, redis=Redis(), admin=Admin(), access_log=access_log)
 
 
 def encode_boot(boot: ControlBoot | WorkerBoot) -> bytes:
@@ -89,6 +99,21 @@ def _conceal(kind: type, value: Any) -> Any:
     if kind is Secret and isinstance(value, str):
         return Secret(value)
     raise TypeError(f"no way to take over a {kind.__name__}")
+
+
+def standing_word(standing: Standing) -> str:
+    """What the supervisor knows, as a word for control."""
+    return _STANDING + msgspec.json.encode(standing).decode()
+
+
+def standing_of(word: str) -> Standing | None:
+    """The state in a word of the supervisor's; None when it says something else."""
+    if not word.startswith(_STANDING):
+        return None
+    try:
+        return msgspec.json.decode(word.removeprefix(_STANDING), type=Standing)
+    except msgspec.DecodeError:  # of another release: what was known stays
+        return None
 
 
 class Lifeline:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import sys
 import time
 from dataclasses import dataclass, field
 
+from gateway.config.secret import Secret
 from gateway.config.settings import Settings
 from gateway.process import children
 from gateway.process.children import Child
 from gateway.process.handover import ControlBoot, WorkerBoot, settings_for_worker
+from gateway.process.processors import usable_processors
 from gateway.process.sockets import Sockets
+
+MOST_WORKERS = 256  # as the setting allows
 
 
 def worker_count(settings: Settings) -> int:
     """One worker per processor that this process may use, unless a number is set."""
     wanted = settings.process.workers
-    if wanted != "auto":
-        return wanted
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return min(usable_processors(), MOST_WORKERS) if wanted == "auto" else wanted
 
 
 def _program(module: str) -> tuple[str, ...]:
@@ -44,6 +44,7 @@ class Launcher:
         self.settings = settings
         self._sockets = sockets
         self._programs = programs
+        self._units_key = Secret(secrets.token_hex(32))
 
     def control(self) -> Child:
         sockets = self._sockets
@@ -60,10 +61,11 @@ class Launcher:
 
     def worker(self, index: int, must_hold_table: bool) -> Child:
         boot = WorkerBoot(
-            settings=settings_for_worker(self.settings),
+            settings=settings_for_worker(self.settings, self._units_key),
             index=index,
             channel_path=self._sockets.channel_path,
             data_fd=self._sockets.data[index].fileno(),
+            owns_queue=not self._sockets.is_passed,
             must_hold_table=must_hold_table,
         )
         role = f"worker {index}"

@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 _READ_BYTES = 256 * 1024
 _TOTALS_SECONDS = 1.0
+_FINISH_SECONDS = 3.0  # longer than it takes to replace a control that was killed
 _LEAST_PAUSE_SECONDS = 0.05
 _MOST_PAUSE_SECONDS = 1.0
 
@@ -83,24 +84,33 @@ class Link:
         finally:
             try:
                 await _cancel(counting)
-                await self._say_last(writer)
             finally:
                 writer.close()
         return has_followed
+
+    async def finish(self) -> None:
+        """Says the last counts, when `run` has been cancelled and nothing more is counted.
+
+        On a connection of its own: whether the one before has brought everything to a control that
+        may just have been replaced cannot be known, and saying it twice does no harm.
+        """
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_FINISH_SECONDS):
+                while True:
+                    try:
+                        _, writer = await asyncio.open_unix_connection(self._path)
+                        break
+                    except OSError:
+                        await asyncio.sleep(_LEAST_PAUSE_SECONDS)
+                writer.write(encode(self._hello) + encode(self._count()))
+                writer.close()
+                await writer.wait_closed()
 
     async def _send_totals(self, writer: asyncio.StreamWriter) -> None:
         while True:
             await asyncio.sleep(_TOTALS_SECONDS)
             writer.write(encode(self._count()))
             await writer.drain()
-
-    async def _say_last(self, writer: asyncio.StreamWriter) -> None:
-        # Nothing that was counted since the last second may get lost when the worker ends.
-        with contextlib.suppress(OSError, TimeoutError):
-            writer.write(encode(self._count()))
-            writer.close()
-            async with asyncio.timeout(_TOTALS_SECONDS):
-                await writer.wait_closed()
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

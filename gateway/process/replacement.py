@@ -30,6 +30,7 @@ class Replacement:
         self.successor: Child | None = None  # of the worker whose turn it is, or was at the end
         self.deadline: float | None = None
         self.is_finished = False
+        self.is_good = True  # False: it was given up
         self._launcher = launcher
         self._earlier, launcher.settings = launcher.settings, settings
         self._control = control
@@ -94,6 +95,7 @@ class Replacement:
     def _give_up(self, now: float, reason: str) -> None:
         _log.error("Replacing stopped: %s. The earlier settings are in force again.", reason)
         self.is_finished = True
+        self.is_good = False
         self.deadline = None
         self._launcher.settings = self._earlier
         if self.successor is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-QUICK_DEATH_SECONDS = 2.0  # a child that lived longer than this has done its start
-_WINDOW_SECONDS = 30.0
+SETTLED_SECONDS = 10.0  # a child that has worked for so long has done its start
+_WINDOW_SECONDS = 60.0
 _LOOP_DEATHS = 5
 _LOOP_DELAY_SECONDS = 10.0
 _FIRST_DELAY_SECONDS = 0.1
@@ -25,11 +25,24 @@ class Backoff:
     def __repr__(self) -> str:
         return f"<Backoff after {len(self._quick_deaths)} early deaths>"
 
-    def delay_after_death(self, now: float, lived_seconds: float) -> float:
-        """Seconds to wait; sets `is_looping` when the child does nothing but die."""
-        if lived_seconds >= QUICK_DEATH_SECONDS:
-            self._quick_deaths.clear()
-            self.is_looping = False
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing that `settle` would forgive."""
+        return not self._quick_deaths
+
+    def settle(self) -> None:
+        """The child has worked for SETTLED_SECONDS: whatever it was, it is over."""
+        self._quick_deaths.clear()
+        self.is_looping = False
+
+    def delay_after_death(self, now: float, worked_seconds: float) -> float:
+        """Seconds to wait; sets `is_looping` when the child does nothing but die.
+
+        `worked_seconds` is 0 for a child that never got ready, however long it took: a start that
+        fails after ten seconds of work, again and again, is the worst of loops.
+        """
+        if worked_seconds >= SETTLED_SECONDS:
+            self.settle()
             return 0.0
         # Slow retries fall out of the window by themselves; they must not end the slow pace.
         if not self.is_looping:

@@ -1,15 +1,18 @@
 """Opens everything the gateway listens on, before any child is started.
 
 On Linux each worker has a socket of its own on the data port, and the kernel spreads connections
-over them; elsewhere, where it does not spread, all workers accept from one socket.
+over them; elsewhere, where it does not spread, all workers accept from one socket. So they do with
+a socket that a service manager has passed (see activation.py).
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import socket
+import struct
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -17,10 +20,21 @@ from pathlib import Path
 
 from gateway.config.settings import Settings
 from gateway.errors import Problem, SettingsError
+from gateway.process.activation import Passed
 
 _LONGEST_UNIX_PATH = 103  # macOS: 104 bytes with the final zero; Linux: 108
 _CHANNEL_NAME = "channel"
 _ADMIN_BACKLOG = 128
+_FOLDER = "graygate-"
+
+_SO_ATTACH_FILTER = 26
+# BPF, as socket filters get a TCP segment: its flags are byte 13, and SYN is 2.
+_NO_SYN = (
+    (0x30, 0, 0, 13),  # load byte 13
+    (0x45, 0, 1, 0x02),  # is SYN set?
+    (0x06, 0, 0, 0),  # yes: drop it
+    (0x06, 0, 0, 0xFFFFFFFF),  # no: let it through
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,7 @@ class Sockets:
     admin: socket.socket
     channel: socket.socket
     runtime_dir: Path
+    is_passed: bool = False  # whether somebody else keeps the data port's socket, and its queue
 
     @property
     def channel_path(self) -> str:
@@ -55,22 +70,29 @@ class Sockets:
         self.channel.close()
 
 
-def open_sockets(settings: Settings, workers: int) -> Sockets:
-    """Opens them all or none; SettingsError names the address that cannot be had."""
+def open_sockets(
+    settings: Settings, workers: int, passed: Passed | None = None, parent: str = ""
+) -> Sockets:
+    """Opens them all or none, but for those that were passed; `parent` is for the channel's folder.
+
+    SettingsError names the address that cannot be had.
+    """
+    given = Passed() if passed is None else passed
     with contextlib.ExitStack() as undo:
-        data = open_data(settings, workers)
+        undo.callback(given.close)
+        data = open_data(settings, workers) if given.data is None else _shared(given.data, workers)
         for one in data:
             undo.callback(one.close)
-        admin = open_admin(settings)
+        admin = open_admin(settings) if given.admin is None else given.admin
         undo.callback(admin.close)
-        runtime_dir = make_runtime_dir()
+        runtime_dir = make_runtime_dir(parent)
         undo.callback(runtime_dir.rmdir)
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         undo.callback(channel.close)
         channel.bind(str(runtime_dir / _CHANNEL_NAME))
         channel.listen(settings.listen.backlog)
         undo.pop_all()
-    return Sockets(data, admin, channel, runtime_dir)
+    return Sockets(data, admin, channel, runtime_dir, is_passed=given.data is not None)
 
 
 def open_data(settings: Settings, workers: int) -> tuple[socket.socket, ...]:
@@ -79,7 +101,7 @@ def open_data(settings: Settings, workers: int) -> tuple[socket.socket, ...]:
     # Sockets that share a port do not mind a second gateway on it: ask for it alone, first.
     alone = _listen("listen", family, address, listen.backlog, share=False)
     if sys.platform != "linux":
-        return (alone, *(alone.dup() for _ in range(workers - 1)))
+        return _shared(alone, workers)
     address = alone.getsockname()
     alone.close()
     with contextlib.ExitStack() as undo:
@@ -92,18 +114,45 @@ def open_data(settings: Settings, workers: int) -> tuple[socket.socket, ...]:
     return tuple(opened)
 
 
+def _shared(one: socket.socket, workers: int) -> tuple[socket.socket, ...]:
+    return (one, *(one.dup() for _ in range(workers - 1)))
+
+
 def open_admin(settings: Settings) -> socket.socket:
     family, address = _resolve("admin", settings.admin.host, settings.admin.port)
     return _listen("admin", family, address, _ADMIN_BACKLOG, share=False)
 
 
-def make_runtime_dir() -> Path:
+def make_runtime_dir(parent: str = "") -> Path:
     """A new folder that only this user may enter, short enough for the name of a Unix socket."""
-    folder = Path(tempfile.mkdtemp(prefix="graygate-"))
-    if len(os.fsencode(folder / _CHANNEL_NAME)) > _LONGEST_UNIX_PATH:
-        folder.rmdir()
-        folder = Path(tempfile.mkdtemp(prefix="graygate-", dir="/tmp"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=parent or None))
+        if len(os.fsencode(folder / _CHANNEL_NAME)) > _LONGEST_UNIX_PATH:
+            folder.rmdir()
+            folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir="/tmp"))
+    except OSError as error:  # a read-only root, most likely
+        what = f"no temporary folder can be made ({error.strerror}); mount a writable one on /tmp"
+        raise SettingsError((Problem("TMPDIR", what),)) from error
     return folder
+
+
+def turn_away(listening: socket.socket) -> bool:
+    """From now on new connections are not answered, and what waits in the queue stays there.
+
+    A connection that the kernel has accepted when its socket is closed is reset, and its client
+    took it for open. So before a socket is closed that nobody else has, the kernel is told to drop
+    what opens a connection (SYN), while handshakes that are under way end in the queue. False where
+    that cannot be done.
+    """
+    if sys.platform != "linux":
+        return False
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in _NO_SYN))
+    program = struct.pack("HP", len(_NO_SYN), ctypes.addressof(code))
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    except OSError:
+        return False
+    return True
 
 
 def url_of(listening: socket.socket) -> str:

@@ -8,6 +8,7 @@ over from a worker that does hold one.
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
@@ -18,19 +19,31 @@ import time
 
 import uvloop
 
+from gateway.config.secret import secrets_in
 from gateway.errors import GraygateError
 from gateway.process import log
 from gateway.process.channel import Hello, Totals, Update
 from gateway.process.counting import totals_of
-from gateway.process.handover import READY, TABLE, Lifeline, WorkerBoot, receive_boot
+from gateway.process.handover import (
+    ALIVE,
+    READY,
+    RETIRE,
+    TABLE,
+    Lifeline,
+    WorkerBoot,
+    receive_boot,
+)
 from gateway.process.identity import identity_of
 from gateway.process.link import Link
 from gateway.process.picture import Picture
+from gateway.process.sockets import turn_away
+from gateway.process.vitals import Meter, Pulse
 from gateway.proxy.plane import DataPlane
 
 _log = logging.getLogger(__name__)
 
 _FIRST_TABLE_SECONDS = 2.0
+_LAST_CALL_SECONDS = 0.2  # for handshakes that are under way when no more are begun
 
 
 class Worker:
@@ -43,6 +56,10 @@ class Worker:
         self._plane = DataPlane(boot.settings)
         self._has_table = asyncio.Event()
         self._must_end = asyncio.Event()
+        self._is_replaced = False
+        self._is_told = False
+        self._meter = Meter(time.time())
+        self._pulse = Pulse(lambda: lifeline.say(ALIVE))
         hello = Hello(worker=boot.index, pid=os.getpid(), born=time.monotonic_ns())
         self._link = Link(boot.channel_path, hello, self._take, self._count)
 
@@ -54,20 +71,34 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end)
-        self._lifeline.start(lambda _word: None)
+        self._lifeline.start(self._hear)
         async with asyncio.TaskGroup() as tasks:
-            helpers = [tasks.create_task(self._link.run()), tasks.create_task(self._watch())]
-            if await self._may_accept():
-                await self._plane.start(socket.socket(fileno=self._boot.data_fd))
-                self._lifeline.say(READY)
-                # What is alive now stays: the collector need not look at it again and again.
-                gc.collect()
-                gc.freeze()
-                await self._must_end.wait()
-                await self._plane.drain(self._boot.settings.process.drain_seconds)
+            helpers = [
+                tasks.create_task(self._link.run()),
+                tasks.create_task(self._pulse.run()),
+                tasks.create_task(self._watch()),
+            ]
+            has_accepted = await self._may_accept()
+            if has_accepted:
+                await self._serve(socket.socket(fileno=self._boot.data_fd))
             for helper in helpers:
                 helper.cancel()
+        if has_accepted:
+            await self._link.finish()
         self._lifeline.close()
+
+    async def _serve(self, listening: socket.socket) -> None:
+        await self._plane.start(listening)
+        self._lifeline.say(READY)
+        _calm_collector()
+        await self._must_end.wait()
+        # Another worker, or the next gateway, has the same socket: it takes what waits in there.
+        is_last = self._boot.owns_queue and not self._is_replaced
+        await self._plane.drain(
+            self._boot.settings.process.drain_seconds,
+            last_call_seconds=_LAST_CALL_SECONDS if is_last and turn_away(listening) else 0.0,
+            keeps_idle=lambda: self._is_replaced and not self._is_told,
+        )
 
     def _take(self, update: Update) -> None:
         self._plane.table = self._picture.apply(update)
@@ -76,7 +107,7 @@ class Worker:
             self._lifeline.say(TABLE)
 
     def _count(self) -> Totals:
-        return totals_of(self._plane)
+        return totals_of(self._plane, self._meter.vitals(self._pulse.lag_seconds))
 
     async def _may_accept(self) -> bool:
         """Waits for the first table; False when the worker must end before it accepted anything."""
@@ -95,10 +126,29 @@ class Worker:
         _log.warning("The supervisor is gone; finishing the running requests.")
         self._must_end.set()
 
+    def _hear(self, word: str) -> None:
+        if word == RETIRE:
+            self._is_replaced = True
+            self._must_end.set()
+
     def _end(self) -> None:
-        if self._must_end.is_set():
+        if self._is_told:
             os._exit(1)  # told twice: at once
+        self._is_told = True
         self._must_end.set()
+
+
+def _calm_collector() -> None:
+    """Makes the garbage collector's pauses rare.
+
+    What is alive now stays: it need not be looked at again and again. Requests leave next to no
+    cycles behind, so there is nothing to win by looking often. Measured with 9,500 idle connections
+    and Python 3.11: a look at everything takes 27 to 47 ms, one at the youngest 10,000 objects 3 to
+    9 ms; 300 requests a second set off neither within 8 s.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 async def _run(boot: WorkerBoot, end: socket.socket) -> None:
@@ -106,10 +156,13 @@ async def _run(boot: WorkerBoot, end: socket.socket) -> None:
 
 
 def main() -> None:
+    faulthandler.enable()  # a worker that hangs is ended by SIGABRT, and tells where it was
     end = socket.socket(fileno=int(sys.argv[1]))
     try:
         boot = receive_boot(end, WorkerBoot)
-        log.configure(boot.settings.log, f"worker {boot.index}")
+        settings = boot.settings
+        role = f"worker {boot.index}"
+        log.configure(settings.log, role, secrets=secrets_in(settings))
         uvloop.run(_run(boot, end))
     except GraygateError as error:
         sys.exit(str(error))

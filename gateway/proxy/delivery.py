@@ -29,6 +29,8 @@ _EVENT_STREAM = b"content-type: text/event-stream"
 _EVENT_ENDS = (b"\n\n\r\n", b"\r\n\r\n\r\n", b"\r\r\r\n")
 
 _monotonic = time.monotonic
+_NONE, _LENGTH, _UNTIL_CLOSE = Framing.NONE, Framing.LENGTH, Framing.UNTIL_CLOSE
+_STREAMING = Phase.STREAMING
 
 
 class Delivery:
@@ -39,6 +41,7 @@ class Delivery:
     _encodes = False  # the body has no framing of its own: chunks are made here
     _is_stream = False
     _is_paused = False
+    _is_half_ended = False  # one side of the tunnel
     _last_at = 0.0
     _last_piece = b""
 
@@ -64,8 +67,8 @@ class Delivery:
         exchange = self._exchange
         now = _monotonic()
         self.has_begun = True
-        self._head = head
-        self._last_at = now
+        exchange.answered_at = now
+        exchange.bytes_out = len(data)
         status = exchange.status = head.status
         self._numbers.first_byte_after(now - exchange.started)
         endpoint = exchange.endpoint
@@ -75,24 +78,23 @@ class Delivery:
             self._numbers.error("status_5xx")
         else:
             endpoint.succeeded()
-        ours = (
-            *self._outcome.answer_lines,
-            exchange.id_line,
-        )
+        ours = (*self._outcome.answer_lines, exchange.id_line)
         if status == 101:
             return self._open_tunnel(head, ours)
+        plane = exchange.plane
         minor = exchange.head.minor
-        if framing is not Framing.LENGTH and framing is not Framing.NONE:
+        if framing is not _LENGTH and framing is not _NONE:
             self._is_stream = True
-            self._encodes = minor == 1 and framing is Framing.UNTIL_CLOSE
+            self._encodes = minor == 1 and framing is _UNTIL_CLOSE
             if minor == 0:
                 exchange.keep = False  # there is no other sign of the end
-        if not exchange.is_uploaded or exchange.plane.is_closing:
+            if self._encodes and data:
+                data = chunk(data)
+        if plane.is_closing or not exchange.is_uploaded:
             exchange.keep = False
-        lines = answer_lines(head, framing, ours, exchange.plane.date_line, minor, exchange.keep)
-        if self._encodes and data:
-            data = chunk(data)
-        exchange.phase = Phase.STREAMING
+        keep = exchange.keep
+        lines = answer_lines(head, framing, ours, plane.date_line, minor, keep)
+        exchange.phase = _STREAMING
         if len(data) <= _JOINED_BYTES:
             lines += (b"", data)
             self._write(b"\r\n".join(lines))
@@ -101,8 +103,10 @@ class Delivery:
             self._write(b"\r\n".join(lines))
             self._write(data)
         if is_last:
-            exchange.finish(exchange.keep)
+            exchange.finish(keep)
             return None
+        self._head = head
+        self._last_at = now
         self._last_piece = data
         self._set_deadline(now)
         return None
@@ -122,6 +126,7 @@ class Delivery:
                 else:
                     self._last_piece = data
         if data:
+            exchange.bytes_out += len(data)
             self._write(data)
         if is_last:
             exchange.finish(exchange.keep)
@@ -134,6 +139,9 @@ class Delivery:
             self.cut(error)
         else:
             self._exchange.attempt_failed(error)
+
+    def broke(self) -> None:
+        self._exchange.broke()
 
     def pause_upload(self) -> None:
         self._exchange.pause_upload()
@@ -153,6 +161,7 @@ class Delivery:
         exchange.downstream.open_tunnel()
 
     def tunnelled(self, data: bytes) -> None:
+        self._exchange.bytes_out += len(data)
         self._write(data)
         self.was_used()
 
@@ -163,6 +172,15 @@ class Delivery:
 
     def upstream_ended(self) -> None:
         self._exchange.downstream.end_tunnel()
+        self.half_ended()
+
+    def half_ended(self) -> bool:
+        """One side of a tunnel has ended; True while the other has not."""
+        if self._is_half_ended:
+            self._exchange.finish(keep=False)
+            return False
+        self._is_half_ended = True
+        return True
 
     # What the client's socket says
 
@@ -200,6 +218,7 @@ class Delivery:
             exchange.finish(keep=False)
             return
         if error is not None:
+            exchange.error = "stream_cut"
             endpoint = exchange.endpoint
             assert endpoint is not None
             endpoint.failed(_monotonic())

@@ -7,8 +7,11 @@ may send the next request before it has the last answer, and is made to wait whe
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import logging
 import socket
 import struct
+import termios
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -21,6 +24,8 @@ from gateway.proxy.identity import Peer, plain_address
 
 if TYPE_CHECKING:
     from gateway.proxy.plane import DataPlane
+
+_log = logging.getLogger(__name__)
 
 WRITE_HIGH_BYTES = 64 * 1024
 WRITE_LOW_BYTES = 32 * 1024
@@ -42,6 +47,7 @@ class Downstream(asyncio.Protocol):
         "_is_in_turn",
         "_is_lingering",
         "_is_lost",
+        "_is_writing_paused",
         "_served",
         "_transport",
         "_unread_bytes",
@@ -69,6 +75,7 @@ class Downstream(asyncio.Protocol):
         self._is_lingering = False
         self._is_ending = False
         self._is_lost = False
+        self._is_writing_paused = False  # the client does not take what it is sent
         self._unread_bytes = 0  # written but not taken by the client, when that was last looked at
 
     def __repr__(self) -> str:
@@ -98,11 +105,14 @@ class Downstream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
-        if exchange is None:
+        if exchange is None and not self._is_writing_paused:
             if not self._is_ending:
                 self._take_turns(data)
-        elif exchange.takes_data:
-            exchange.request_data(data)
+        elif exchange is not None and exchange.takes_data:
+            try:
+                exchange.request_data(data)
+            except Exception:
+                self._broke()
         else:
             self.inbox += data
             if len(self.inbox) > _INBOX_BYTES:
@@ -121,28 +131,46 @@ class Downstream(asyncio.Protocol):
             self.exchange.downstream_lost()
 
     def pause_writing(self) -> None:
+        self._is_writing_paused = True
         self._unread_bytes = self._transport.get_write_buffer_size()
         self.deadline = _monotonic() + self.plane.settings.limits.write_idle_seconds
         if self.exchange is not None and self.exchange.delivery is not None:
             self.exchange.delivery.pause()
 
     def resume_writing(self) -> None:
+        self._is_writing_paused = False
         self._unread_bytes = 0
-        if self.exchange is not None and self.exchange.delivery is not None:
-            self.exchange.delivery.resume()
+        if self.exchange is not None:
+            if self.exchange.delivery is not None:
+                self.exchange.delivery.resume()
+        elif not self._is_ending:
+            self._go_on()
 
     # Reading heads
 
     def _take_turns(self, data: bytes) -> None:
         """Read request after request, as long as each is answered at once."""
         self._is_in_turn = True
-        while data and self.exchange is None and not self._is_ending:
-            data = self._read_head(data)
-            if self.exchange is None and not self._is_ending:
+        try:
+            while data:
+                self._read_head(data)
+                if self.exchange is not None or self._is_writing_paused or self._is_ending:
+                    return
                 data, self.inbox = self.inbox, b""
-        self._is_in_turn = False
+        except Exception:
+            self._broke()
+        finally:
+            self._is_in_turn = False
 
-    def _read_head(self, data: bytes) -> bytes:
+    def _broke(self) -> None:
+        """A fault of ours: the client is told, the log says what, and the worker goes on."""
+        _log.exception("A request failed inside the gateway.")
+        if self.exchange is not None:
+            self.exchange.broke()
+        elif not self._is_lost:
+            self.abort()
+
+    def _read_head(self, data: bytes) -> None:
         """Begin the request whose head is complete; what is behind it is in `inbox` then."""
         plane = self.plane
         try:
@@ -157,24 +185,23 @@ class Downstream(asyncio.Protocol):
             if heads is not None:
                 found = heads.feed(data)
                 if found is None:
-                    return b""
+                    return
                 raw, rest = found
                 self._heads = None
             head = parse_request(raw, plane.request_memo, plane.http_limits)
         except DownstreamError as error:
             self._refuse(error)
-            return b""
+            return
         view = plane.view
         if view is None:
             text = "The gateway has not learned its routes yet; try again."
             self._refuse(DownstreamError(503, "no_table", text))
-            return b""
+            return
         self._served += 1
         self.exchange = exchange = Exchange(self, head, view)
         if self._served >= plane.settings.limits.keepalive_requests or plane.is_closing:
             exchange.keep = False
         exchange.begin(rest)
-        return b""
 
     def _refuse(self, error: DownstreamError) -> None:
         """Answer what is no request, or comes at a time when none is taken."""
@@ -191,6 +218,9 @@ class Downstream(asyncio.Protocol):
         ]
         self.write(answer_head(error.status, fields) + body)
         plane.unrouted.finished(error.status, 0.0)
+        if plane.access_log is not None:
+            address = self.peer.address
+            plane.access_log.add_refusal(error, request_id, address, _monotonic())
         self._linger()
 
     # What an exchange asks for
@@ -219,6 +249,11 @@ class Downstream(asyncio.Protocol):
             else:
                 self._linger()
             return
+        if not self._is_writing_paused:  # else the client must take what it got first
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin the next request, or wait for it."""
         if self.is_reading_paused:
             self.resume_reading()
         if self.inbox:
@@ -247,8 +282,16 @@ class Downstream(asyncio.Protocol):
 
     def close_idle(self) -> None:
         """End it if nothing is under way: the gateway is closing."""
-        if self.is_idle and not self._is_ending:
+        if self.is_idle and not self._is_ending and not self._has_unread():
             self._end()
+
+    def _has_unread(self) -> bool:
+        """Whether a request has come that the loop has not seen yet."""
+        link = self._transport.get_extra_info("socket")
+        if link is None or link.fileno() < 0:
+            return False
+        waiting = fcntl.ioctl(link.fileno(), termios.FIONREAD, b"\0\0\0\0")
+        return waiting != b"\0\0\0\0"
 
     def expired(self, now: float) -> None:
         """The deadline has passed; called by the sweep."""

@@ -35,12 +35,14 @@ from gateway.proxy.upload import Upload, too_large
 from gateway.proxy.view import Outcome, RouteView, View
 from gateway.routing.decide import Decision, Reason, decide
 from gateway.routing.facts import RequestFacts, canonical_path
-from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.connection import Sink, UpstreamConnection
 from gateway.upstream.endpoint import Endpoint
 from gateway.upstream.group import Group
 
 if TYPE_CHECKING:
     from gateway.proxy.downstream import Downstream
+    from gateway.proxy.mirror_copy import Copy
+    from gateway.proxy.tracing import Trace
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ _JOINED_BYTES = 16 * 1024  # up to here one write of head and body is cheaper th
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FOREVER = float("inf")
 CLIENT_GONE = 499
+_UNKNOWN = RequestFacts("", b"", b"", b"", {}, "", False)
 
 _monotonic = time.monotonic
 _now = time.time
@@ -74,11 +77,20 @@ class Exchange:
     endpoint: Endpoint | None = None
     connection: UpstreamConnection | None = None
     delivery: Delivery | None = None
+    copy: Copy | None = None  # of its request, at another version
     status = 0
+    error = ""  # the code or kind of what went wrong
+    facts = _UNKNOWN
+    answered_at = 0.0  # when the model's answer began
+    bytes_out = 0  # of the answer's body
+    trace_id = ""
+    trace: Trace | None = None  # of a request that is sampled
     asks_continue = False
     is_upgrade = False
     is_broken = False  # where the request ends cannot be told
     _upload: Upload | None = None  # a body that is still coming
+    counted: Upload | None = None  # a body that did not come with its head
+    tunnelled = 0  # bytes of the client
     _body = b""  # what of it there is before anything is sent
     _length = NO_BODY  # of the body as it is sent
     _held: list[bytes]
@@ -86,7 +98,7 @@ class Exchange:
     _window_at = 0.0  # since when `_window_bytes` of the body have come
     _window_bytes = 0
     _failed: tuple[Endpoint, ...] = ()
-    _tries = 0
+    tries = 0  # after the first
     _has_place = False  # among the version's requests
     _is_retrying = False
     _is_replayable = True
@@ -154,8 +166,13 @@ class Exchange:
             if origin.forwarded_host is not None:
                 forwarded_host = b"X-Forwarded-Host: " + origin.forwarded_host
             ours = (*origin.lines, forwarded_host, self.id_line)
+            self.trace_id = origin.trace_id.decode()
+            if origin.is_sampled and plane.tracer is not None:
+                self.trace = plane.tracer.continued(origin)
             if origin.is_last_hop and head.method == "OPTIONS":
                 return self._answer_options(rest)
+        if plane.tracer is not None and not self.trace_id:
+            ours += plane.tracer.begun(self)
         self._ours = ours
         known = self._view.known.get((head.method, host, head.path))
         path = canonical_path(head.path) if known is None else known[0]
@@ -164,7 +181,7 @@ class Exchange:
                 return self._answer_options(rest)
             text = "The path of the request cannot be understood."
             raise DownstreamError(400, "bad_path", text)
-        self._facts = facts = RequestFacts(
+        self.facts = facts = RequestFacts(
             head.method, host, path, head.query, head.single, client_ip, peer.is_trusted
         )
         if plane.overload.cause is not None:
@@ -187,7 +204,7 @@ class Exchange:
         return self._decide()
 
     def _find_route(self, rest: bytes) -> RouteView:
-        route = self._view.table.match(self._facts)
+        route = self._view.table.match(self.facts)
         if route is None:
             self._take_body(rest, 0, decode=False)
             text = "No route of this gateway takes this request."
@@ -209,6 +226,7 @@ class Exchange:
                 self.downstream.inbox = rest[length:]
                 return
         self._upload = upload = Upload(head, self.plane.http_limits, limit, decode=decode)
+        self.counted = upload
         self._length = CHUNKED if head.chunked else length
         self._window_at, self._window_bytes = self.started, 0
         body = upload.feed(rest) if rest else b""
@@ -237,10 +255,10 @@ class Exchange:
     def _read_out(self) -> None:
         """The body is there, without its chunks."""
         self._length = len(self._body)
-        read_body_facts(self._body, self._facts)
+        read_body_facts(self._body, self.facts)
         if self.route is not None:
             return self._decide()
-        route = self._view.table.match(self._facts)
+        route = self._view.table.match(self.facts)
         if route is None:
             text = "No route of this gateway takes this request."
             raise DownstreamError(404, "no_route", text)
@@ -255,8 +273,8 @@ class Exchange:
         view, head, plane = self.route, self.head, self.plane
         assert view is not None
         if view.identity_names:
-            self._kept = identity_checked(head, view.identity_names, self._facts.trusted)
-        self.decision = decision = decide(view.route, self._facts, now=_now(), draw=_draw)
+            self._kept = identity_checked(head, view.identity_names, self.facts.trusted)
+        self.decision = decision = decide(view.route, self.facts, now=_now(), draw=_draw)
         outcome = place(view, decision, self.started, _draw)
         if view.total_seconds:
             self.ends_at = self.started + view.total_seconds
@@ -274,7 +292,7 @@ class Exchange:
         counts[key] = counts.get(key, 0) + 1
         self.group = group = view.groups[outcome.version]
         group.numbers.in_flight += 1
-        if group.try_enter():
+        if group.try_enter() or (self.plane.mirrors.makes_room(group) and group.try_enter()):
             self.proceed()
         elif group.enqueue(self):
             self.phase = _QUEUED
@@ -299,6 +317,8 @@ class Exchange:
             self._send(connection)
         else:
             self._set_deadline(_FOREVER)
+            if endpoint.active > endpoint.max_connections:
+                self.plane.mirrors.makes_room(group, endpoint)
             self.plane.spawn(self._connect(endpoint, self.route.connect_seconds))
 
     async def _connect(self, endpoint: Endpoint, seconds: float) -> None:
@@ -338,12 +358,18 @@ class Exchange:
             body = b"".join(self._held)
             self._held = []
             self._held_bytes = 0
-        self.delivery = delivery = Delivery(self, view, group, outcome)
+        sink: Sink
+        self.delivery = sink = Delivery(self, view, group, outcome)
+        if view.mirror is not None:
+            source = self._body if upload is None else body
+            sink = self.plane.mirrors.watch(
+                self, sink, self._kept, self._ours, source, self._length
+            )
         if len(body) <= _JOINED_BYTES:
             data += body
             body = b""
         is_plain = head.minor == 0
-        connection.start(delivery, data, head.method, is_plain, self.is_upgrade, head.te_trailers)
+        connection.start(sink, data, head.method, is_plain, self.is_upgrade, head.te_trailers)
         if body and self.connection is connection:
             connection.send(body)
         if upload is None:
@@ -370,6 +396,7 @@ class Exchange:
         if upload is None:
             assert connection is not None
             connection.send(data)
+            self.tunnelled += len(data)
             if self.delivery is not None:
                 self.delivery.was_used()
             return
@@ -379,6 +406,8 @@ class Exchange:
             self.refuse(error)
             return
         self._window_bytes += len(data)
+        if self.copy is not None:
+            self.copy.collect(data, upload.is_complete)
         if upload.is_complete:
             self._upload = None
             self.downstream.inbox = upload.rest
@@ -408,9 +437,9 @@ class Exchange:
 
     def downstream_ended(self) -> bool:
         """The client has ended its side; True when ours is to stay open."""
-        if self.phase is _TUNNEL and self.connection is not None:
+        if self.phase is _TUNNEL and self.connection is not None and self.delivery is not None:
             self.connection.send_eof()
-            return True
+            return self.delivery.half_ended()
         self.downstream_lost()
         return False
 
@@ -419,8 +448,11 @@ class Exchange:
         if self.phase is _DONE:
             return
         if self.phase is not _TUNNEL:
+            self.error = "client_gone"
             if self.group is not None:
                 self.group.numbers.error("client_gone")
+            if self.copy is not None:
+                self.copy.withdraw("client_gone")
             if self.status == 0:
                 self.status = CLIENT_GONE
         self.finish(keep=False)
@@ -465,11 +497,11 @@ class Exchange:
         )
         if not may_resend:
             return self.fail(error)
-        if endpoint is not None and self._tries < view.retries:
+        if endpoint is not None and self.tries < view.retries:
             if not is_stale:
                 self._failed = (*self._failed, endpoint)
             if group.can_pick(self._failed) and self._may_retry(group):
-                self._tries += 1
+                self.tries += 1
                 self._wants_fresh = is_stale
                 group.numbers.retries += 1
                 return self.proceed()
@@ -536,7 +568,18 @@ class Exchange:
         """The request cannot be served."""
         self._respond(error.status, error.code, str(error))
 
+    def broke(self) -> None:
+        """A fault of ours, which the log tells more about."""
+        if self.phase is not _DONE:
+            self.keep = False
+            self.is_broken = True
+            if self.copy is not None:
+                self.copy.withdraw("internal")
+            text = "The gateway has failed; its log says more."
+            self._respond(500, "internal_error", text)
+
     def _respond(self, status: int, code: str, text: str) -> None:
+        self.error = code
         if self.delivery is not None and self.delivery.has_begun:
             return self.delivery.cut(None)  # too late for words
         dialect = self.route.dialect if self.route is not None else "problem"
@@ -562,6 +605,7 @@ class Exchange:
         elif self.head.minor == 0:
             fields.append(b"Connection: keep-alive")
         self.status = status
+        self.bytes_out = len(body)
         self.downstream.write(answer_head(status, fields) + body)
         self.finish(keep)
 
@@ -603,5 +647,12 @@ class Exchange:
             group.numbers.finished(self.status, now - self.started)
             self._leave(group)
             self.phase = _DONE
+        if plane.access_log is not None:
+            plane.access_log.add(self, now)
+        if self.trace is not None and plane.tracer is not None:
+            plane.tracer.add(self, self.trace, now)
+        if self.copy is not None:
+            self.copy.primary_ended(now)
+            self.copy = None
         self.delivery = None  # each knows the other: nobody would collect them but the collector
         self.downstream.finished(keep)

@@ -7,6 +7,8 @@ from gateway.http1.request import RequestHead
 from gateway.http1.response import ResponseHead
 from gateway.upstream.address import Target
 
+_NONE, _LENGTH = Framing.NONE, Framing.LENGTH
+
 # What a request says of its body where it says no length.
 NO_BODY = -1
 CHUNKED = -2
@@ -60,9 +62,9 @@ def answer_lines(
     lines = [head.status_line, *head.kept, *ours]
     if not head.has_date:
         lines.append(date_line)
-    if framing is Framing.LENGTH:
+    if framing is _LENGTH:
         lines.append(b"Content-Length: %d" % head.length)
-    elif framing is Framing.NONE:
+    elif framing is _NONE:
         # To HEAD, and with 304, it tells of a body that is not there; 204 has none to tell of.
         if head.length >= 0 and head.status != 204:
             lines.append(b"Content-Length: %d" % head.length)

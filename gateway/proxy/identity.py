@@ -23,7 +23,8 @@ _OURS = b"x-graygate-"
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
 _TRACEPARENT = re.compile(
-    rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-[!-~]*)?"
+    rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-"
+    rb"([0-9a-f]{2})(-[!-~]*)?"
 )
 _FORWARDED_PROTO = re.compile(rb"https?|wss?", re.IGNORECASE)
 
@@ -54,7 +55,10 @@ class Peer:
 class Origin:
     """What a request says of where it comes from, as far as it is believed."""
 
-    __slots__ = ("client_ip", "forwarded_host", "is_last_hop", "lines", "request_id", "trace_id")
+    __slots__ = (
+        *("client_ip", "forwarded_host", "is_last_hop", "is_sampled", "lines", "parent_id"),
+        *("request_id", "span_id", "trace_id"),
+    )
 
     def __init__(self) -> None:
         self.client_ip = ""
@@ -62,7 +66,10 @@ class Origin:
         self.lines: list[bytes] = []  # to go upstream
         self.is_last_hop = False  # Max-Forwards allows no other (RFC 9110, 7.6.2)
         self.request_id = b""  # empty = it has none that we take
-        self.trace_id = b""
+        self.trace_id = b""  # empty = it is of no trace; the others say something only with it
+        self.parent_id = b""
+        self.span_id = 0  # ours
+        self.is_sampled = False
 
 
 class Trust:
@@ -153,12 +160,14 @@ def _continue_trace(
 ) -> None:
     """A valid traceparent goes on under an id of ours; nothing else does (W3C Trace Context)."""
     found = _TRACEPARENT.fullmatch(traces[0]) if len(traces) == 1 else None
-    if found is None or (found[1] == b"00" and found[4] is not None):
+    if found is None or (found[1] == b"00" and found[5] is not None):
         return
-    span = draw_id(64) or 1
+    origin.span_id = span = draw_id(64) or 1
     origin.trace_id = found[2]
+    origin.parent_id = found[3]
+    origin.is_sampled = bool(int(found[4], 16) & 1)
     # A version that we do not know is continued as the one that we do (section 3.2.2).
-    origin.lines.append(b"traceparent: 00-%b-%016x-%b" % (found[2], span, found[3]))
+    origin.lines.append(b"traceparent: 00-%b-%016x-%b" % (found[2], span, found[4]))
     origin.lines += states
 
 
@@ -176,7 +185,7 @@ def _client_ip(chain: list[bytes], peer: str, trust: Trust) -> str:
 def identity_checked(head: RequestHead, names: frozenset[bytes], is_trusted: bool) -> list[bytes]:
     """The lines that go upstream: who the user is, only from those who may say it, and once."""
     if is_trusted:
-        doubted = names & head.twice if head.twice is not None else frozenset()
+        doubted = names & head.twice if head.twice else head.twice
     else:
-        doubted = frozenset(n for n in names if n in head.single or n in (head.twice or ()))
+        doubted = frozenset(name for name in names if name in head.single or name in head.twice)
     return without(head.kept, doubted) if doubted else head.kept

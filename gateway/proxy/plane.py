@@ -14,7 +14,7 @@ import random
 import resource
 import socket
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,10 @@ from gateway.http1.lines import LineMemo
 from gateway.metrics.numbers import Numbers
 from gateway.proxy.downstream import Downstream
 from gateway.proxy.identity import Peer, Trust
+from gateway.proxy.mirror import Mirrors
 from gateway.proxy.overload import Overload
+from gateway.proxy.pair import Pair
+from gateway.proxy.telemetry import Telemetry
 from gateway.proxy.tls import ServerCertificate
 from gateway.proxy.view import View, follow
 from gateway.routing.table import Table
@@ -35,13 +38,16 @@ from gateway.upstream.endpoint import Endpoint
 from gateway.upstream.fleet import Fleet
 
 if TYPE_CHECKING:
+    from gateway.proxy.access_log import AccessLog
     from gateway.proxy.exchange import Exchange
+    from gateway.proxy.tracing import Tracer
 
 _log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.1
 _TICKS_PER_SWEEP = 10  # of the connections on both sides; exchanges are looked at in every tick
 _LAST_REQUEST_SECONDS = 1.0  # for what was on its way when draining began
+_DRAIN_LOOK_SECONDS = 0.02
 _MOST_HOSTS = 1024
 _MOST_PEERS = 4096
 
@@ -69,6 +75,11 @@ class DataPlane:
         self.decisions: dict[tuple[str, str, str], int] = {}
         self.unrouted = Numbers()  # of requests that no route took
         self.overload = Overload(limits)
+        self._telemetry = Telemetry(settings)
+        self.access_log: AccessLog | None = None
+        self.tracer: Tracer | None = None
+        self.on_pair: Callable[[Pair], None] | None = None  # is told what a copy came to
+        self.mirrors = Mirrors(self)
         self._fleet = Fleet(settings, self._new_connection)
         self.hosts: dict[bytes, tuple[bytes, bytes]] = {}
         self._peers: dict[tuple[str, bool], Peer] = {}
@@ -100,6 +111,8 @@ class DataPlane:
         self._certificate = ServerCertificate.of(self.settings.listen)
         self._tick_now()
         loop = asyncio.get_running_loop()
+        self._telemetry.start()
+        self.access_log, self.tracer = self._telemetry.access_log, self._telemetry.tracer
         self._fleet.start()
         self._server = await loop.create_server(
             lambda: Downstream(self),
@@ -112,31 +125,55 @@ class DataPlane:
         )
         self._ticking = asyncio.create_task(self._tick())
 
-    async def drain(self, seconds: float) -> None:
-        """Accepts what is queued and nothing after it; returns when all requests are finished."""
+    async def drain(
+        self,
+        seconds: float,
+        *,
+        last_call_seconds: float = 0.0,
+        keeps_idle: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Stops accepting after `last_call_seconds`; returns when all requests are finished.
+
+        An idle connection is told by its next answer that it is the last; if there is no next
+        request, it is closed after a second, or, while `keeps_idle` says so, at the very end.
+        """
         loop = asyncio.get_running_loop()
         now = loop.time()
         self.is_closing = True
+        if last_call_seconds:
+            await asyncio.sleep(last_call_seconds)
+        # Done when all accepted connections have ended, those in their TLS handshake included;
+        # uvloop's server knows of them only if it is asked before it closes.
+        gone = asyncio.ensure_future(self._server.wait_closed())
         for _ in range(2):  # the loop looks at the socket once more
             await asyncio.sleep(0)
         self._server.close()
-        while self.clients and loop.time() < now + seconds:
-            if loop.time() >= now + _LAST_REQUEST_SECONDS:
-                for connection in list(self.clients):
-                    connection.close_idle()
-            await asyncio.sleep(0.02)
+        while not gone.done() and loop.time() < now + seconds:
+            if loop.time() >= now + _LAST_REQUEST_SECONDS and not keeps_idle():
+                self._close_idle()
+            await asyncio.wait([gone], timeout=_DRAIN_LOOK_SECONDS)
+        self._close_idle()
+        await asyncio.sleep(0)
         for connection in list(self.clients):  # their time is over
             connection.abort()
+        self.mirrors.close()
         self._ticking.cancel()
         await asyncio.gather(self._ticking, *self._tasks, return_exceptions=True)
         await self._fleet.close()
-        await self._server.wait_closed()
+        await asyncio.wait([gone], timeout=_DRAIN_LOOK_SECONDS)
+        gone.cancel()
+        await self._telemetry.end()
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something that belongs to an exchange; the plane waits for it at the end."""
+    def _close_idle(self) -> None:
+        for connection in list(self.clients):
+            connection.close_idle()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something that belongs to a request; the plane waits for it at the end."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -157,17 +194,20 @@ class DataPlane:
             now = time.monotonic()
             for exchange in [one for one in self.exchanges if one.deadline <= now]:
                 self._expire(exchange, now)
+            self._telemetry.flush()
             count += 1
             if count % _TICKS_PER_SWEEP == 0:
                 self._tick_now()
                 for connection in [one for one in self.clients if one.deadline <= now]:
                     self._expire(connection, now)
+                self.mirrors.sweep(now)
                 self._fleet.sweep(now)
 
     def _tick_now(self) -> None:
         """What is renewed every second."""
         self.date_line = b"Date: " + formatdate(usegmt=True).encode()
         self.overload.measure_memory()
+        self._telemetry.tick()
         if self._certificate is not None:
             self._certificate.renew()
 
@@ -234,6 +274,10 @@ class DataPlane:
     @property
     def shed(self) -> dict[str, int]:
         return self.overload.shed
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        return self._telemetry.dropped
 
     def endpoints(self) -> Iterator[tuple[str, str, str, bool]]:
         """Route, version, URL and whether it is up."""

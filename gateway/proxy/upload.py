@@ -56,6 +56,7 @@ class Upload:
         if reader.is_done:
             self.is_complete = True
             self.rest = reader.rest
+            self.received -= len(self.rest)
         return data
 
 

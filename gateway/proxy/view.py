@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.config.settings import Settings
+from gateway.proxy.mirroring import mirroring_of
 from gateway.routing.decide import Reason
 from gateway.routing.table import Route, Table
 from gateway.upstream.fleet import Fleet
@@ -67,7 +68,7 @@ class RouteView:
         self.stable = route.stable
         self.dialect = spec.dialect
         self.retries = spec.retries
-        self.mirror = spec.mirror or None
+        self.mirror = mirroring_of(spec, route.salt)  # None = nothing is copied
         self.wants_body = route.wants_body
         rewrites = {v: one.rewrite_model for v, one in spec.versions.items() if one.rewrite_model}
         self.rewrites = rewrites or None  # version -> the model's name that it is asked for

@@ -2,14 +2,16 @@
 
     | up           | panic allowed | may be picked                                    |
     | half or more | either        | those that are up                                |
-    | fewer        | yes           | all: panic                                       |
+    | fewer        | yes           | all that can be connected to: panic              |
     | fewer        | no            | those that are up                                |
-    | none         | yes           | all: panic                                       |
+    | none         | yes           | the same, and simply all if there are none       |
     | none         | no            | none: the version is down, requests fail over    |
 
 Panic: when most endpoints look bad, the look is more likely to be wrong than all of them, and the
-few good ones would not carry the load. It is allowed where there is nobody else to send requests
-to: to stable, and to every version of a route without failover.
+few good ones would not carry the load. One that refuses connections is no matter of looks: it fails
+at once, so it would always be the least busy and draw all requests to itself. Panic is allowed
+where there is nobody else to send requests to: to stable, and to every version of a route without
+failover.
 
 Excluded endpoints (those that this request was already tried at) count as endpoints in the table,
 but are never picked.
@@ -34,6 +36,8 @@ class Pickable(Protocol):
     def key(self) -> bytes: ...  # its URL
     @property
     def health(self) -> Health: ...
+    @property
+    def is_reached(self) -> bool: ...  # what the last attempt to connect found
 
 
 E = TypeVar("E", bound=Pickable)
@@ -57,25 +61,35 @@ def pick(
     With a `unit` by rendezvous: the same unit gets the same endpoint, and when that one is not to
     be had only its own units move. Without one, the less busy of two drawn by chance.
     """
-    if unit is None and not excluded and len(endpoints) > 1:
-        # Mostly all are up, and then two need looking at, not all.
-        drawn = _less_busy(endpoints, draw)
-        if drawn[0].health.is_up(now) and drawn[1].health.is_up(now):
-            return drawn[0]
+    if not excluded and len(endpoints) > 1:
+        # Mostly who is drawn is up, whatever the others are: then they need no looking at.
+        if unit is not None:
+            one = _highest(endpoints, unit)
+            if one.health.is_up(now):
+                return one
+        else:
+            one, other = _less_busy(endpoints, draw)
+            if one.health.is_up(now) and other.health.is_up(now):
+                return one
     found = usable(endpoints, now, panic_allowed)
     if excluded:
         found = [one for one in found if one not in excluded]
     if len(found) < 2:
         return found[0] if found else None
-    if unit is not None:
-        return max(found, key=lambda one: xxh3_64_intdigest(unit + one.key))
-    return _less_busy(found, draw)[0]
+    return _highest(found, unit) if unit is not None else _less_busy(found, draw)[0]
 
 
 def usable(endpoints: Sequence[E], now: float, panic_allowed: bool) -> Sequence[E]:
     """Those that may be picked, by the table above."""
     up = [one for one in endpoints if one.health.is_up(now)]
-    return endpoints if panic_allowed and is_panic(len(up), len(endpoints)) else up
+    if not panic_allowed or not is_panic(len(up), len(endpoints)):
+        return up
+    return [one for one in endpoints if one.is_reached] or endpoints
+
+
+def _highest(endpoints: Sequence[E], unit: bytes) -> E:
+    """Highest random weight; URL and unit are hashed together, so each unit has its own order."""
+    return max(endpoints, key=lambda one: xxh3_64_intdigest(unit + one.key))
 
 
 def _less_busy(endpoints: Sequence[E], draw: Callable[[], float]) -> tuple[E, E]:

@@ -10,6 +10,7 @@ others to say. What it finds it tells its sink, by method calls:
     tunnelled(data)             bytes of an upgraded connection
     upstream_ended()            the model has ended its side of an upgraded connection
     upstream_failed(error)      nothing more will come
+    broke()                     nor will it, and the fault is ours
     pause_upload(), resume_upload()
 
 After `last` and after a failure the sink is forgotten; a connection that then says
@@ -19,6 +20,7 @@ After `last` and after a failure the sink is forgotten; a connection that then s
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Protocol, cast
 
 from gateway.errors import UpstreamError, UpstreamGone, UpstreamProtocolError
@@ -29,11 +31,14 @@ from gateway.http1.limits import Limits
 from gateway.http1.lines import LineMemo
 from gateway.http1.response import ResponseHead, parse_response
 
+_log = logging.getLogger(__name__)
+
 WRITE_HIGH_BYTES = 64 * 1024
 WRITE_LOW_BYTES = 32 * 1024
 _MOST_INFORMATIONAL = 16  # a model that says 103 for ever is as bad as one that says nothing
 
 # States. Plain integers: the first comparison of each arriving piece is the hot path.
+_BY_LENGTH, _NO_BODY, _TO_THE_END = Framing.LENGTH, Framing.NONE, Framing.UNTIL_CLOSE
 _IDLE, _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _TUNNEL = range(6)
 
 
@@ -48,6 +53,7 @@ class Sink(Protocol):
     def tunnelled(self, data: bytes) -> None: ...
     def upstream_ended(self) -> None: ...
     def upstream_failed(self, error: UpstreamError) -> None: ...
+    def broke(self) -> None: ...
     def pause_upload(self) -> None: ...
     def resume_upload(self) -> None: ...
 
@@ -61,6 +67,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_is_plain",
         "_is_upgrade",
         "_keep_trailers",
+        "_keeps",
         "_limits",
         "_memo",
         "_method",
@@ -87,8 +94,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._informational = 0
         self._method = ""
         self._is_plain = self._is_upgrade = self._keep_trailers = False
+        self._keeps = False  # the model keeps the connection when its answer is complete
         self.is_open = False
-        self.is_reusable = False
+        self.is_reusable = False  # the last answer is complete, and another request may follow
         self.idle_since = 0.0
         self.served = 0
 
@@ -161,19 +169,25 @@ class UpstreamConnection(asyncio.Protocol):
         self.is_open = True
 
     def data_received(self, data: bytes) -> None:
-        state = self._state
-        if state == _CHUNKED:
-            self._read_chunks(data)
-        elif state == _HEAD:
-            self._read_head(data)
-        elif state == _LENGTH:
-            self._read_counted(data)
-        elif state == _UNTIL_CLOSE:
-            cast(Sink, self._sink).body(data, False)
-        elif state == _TUNNEL:
-            cast(Sink, self._sink).tunnelled(data)
-        else:
-            self.close()  # nobody has asked for anything
+        state, sink = self._state, self._sink
+        try:
+            if state == _CHUNKED:
+                self._read_chunks(data)
+            elif state == _HEAD:
+                self._read_head(data)
+            elif state == _LENGTH:
+                self._read_counted(data)
+            elif state == _UNTIL_CLOSE:
+                cast(Sink, self._sink).body(data, False)
+            elif state == _TUNNEL:
+                cast(Sink, self._sink).tunnelled(data)
+            else:
+                self.close()  # nobody has asked for anything
+        except Exception:
+            _log.exception("An answer failed inside the gateway.")
+            self.abort()
+            if sink is not None:
+                sink.broke()
 
     def eof_received(self) -> bool:
         if self._state != _TUNNEL or self._sink is None:
@@ -240,19 +254,19 @@ class UpstreamConnection(asyncio.Protocol):
     def _answer(self, head: ResponseHead, data: bytes) -> None:
         sink = cast(Sink, self._sink)
         if head.status == 101:
-            if not self._is_upgrade:
-                return self._fail(_garbled("101 to a request that asked for no upgrade"))
+            if not self._is_upgrade or head.upgrade.lower() != b"websocket":
+                return self._fail(_garbled("101 to what the request did not ask for"))
             self._state = _TUNNEL
             sink.answered(head, Framing.NONE, b"", False)
             if data and self._sink is sink:
                 sink.tunnelled(data)
             return None
         framing = body_of(head, self._method)
-        if framing is Framing.LENGTH:
+        if framing is _BY_LENGTH:
             self._remaining = head.length - len(data)
             if self._remaining > 0:
                 self._state = _LENGTH
-                self.is_reusable = head.keep_alive  # when the end is reached
+                self._keeps = head.keep_alive
                 return sink.answered(head, framing, data, False)
             # More than was announced is not of this answer, and no answer to anything.
             is_clean = self._remaining == 0
@@ -260,10 +274,10 @@ class UpstreamConnection(asyncio.Protocol):
                 data = data[: head.length]
             self._done(head.keep_alive and is_clean)
             return sink.answered(head, framing, data, True)
-        if framing is Framing.NONE:
+        if framing is _NO_BODY:
             self._done(head.keep_alive and not data)
             return sink.answered(head, framing, b"", True)
-        if framing is Framing.UNTIL_CLOSE:
+        if framing is _TO_THE_END:
             self._state = _UNTIL_CLOSE
             return sink.answered(head, framing, data, False)
         self._state = _CHUNKED
@@ -272,7 +286,7 @@ class UpstreamConnection(asyncio.Protocol):
             if self._is_plain
             else ChunkScanner(self._limits, self._keep_trailers)
         )
-        self.is_reusable = head.keep_alive
+        self._keeps = head.keep_alive
         if data:
             try:
                 data = self._reader.feed(data)
@@ -293,7 +307,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if left < 0:
             data = data[:left]
-        self._done(self.is_reusable and left == 0)
+        self._done(self._keeps and left == 0)
         sink.body(data, True)
 
     def _read_chunks(self, data: bytes) -> None:
@@ -308,7 +322,7 @@ class UpstreamConnection(asyncio.Protocol):
                 cast(Sink, self._sink).body(data, False)
             return
         sink = cast(Sink, self._sink)
-        self._done(self.is_reusable and not reader.rest)
+        self._done(self._keeps and not reader.rest)
         sink.body(data, True)
 
     def _done(self, is_reusable: bool) -> None:

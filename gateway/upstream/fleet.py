@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 
 from gateway.config.settings import Settings
 from gateway.metrics.numbers import Numbers
@@ -16,6 +17,12 @@ from gateway.upstream.dial import Dialer
 from gateway.upstream.endpoint import Endpoint
 from gateway.upstream.group import Group
 from gateway.upstream.resolve import Lookup, Resolver
+
+# What of a route says something about its endpoints; mostly it is only weights that change.
+_of_concern = attrgetter(
+    *("versions", "stable", "failover", "balance", "max_requests", "max_pending"),
+    *("max_connections", "health_path", "health_interval"),
+)
 
 
 class Fleet:
@@ -49,7 +56,8 @@ class Fleet:
         self._leaving: set[Endpoint] = set()  # retired, with connections that carry something
 
     def __repr__(self) -> str:
-        return f"<Fleet of {len(self._groups)} groups for {len(self._routes)} routes>"
+        size = f"{len(self._groups)} groups for {len(self._routes)} routes"
+        return f"<Fleet of {size}, {len(self._leaving)} endpoints leaving>"
 
     def start(self) -> None:
         """Active checks begin; needs a running loop."""
@@ -97,14 +105,13 @@ class Fleet:
         for name, route in routes.items():
             if known.get(name) is not route:
                 self._update(route.spec)
-        if known.keys() - routes.keys():
-            for name in known.keys() - routes.keys():
-                self._remove(name, self._versions.pop(name))
+        for name in known.keys() - routes.keys():
+            self._remove(name, self._versions.pop(name))
         self._routes = routes
 
     def _update(self, spec: RouteSpec) -> None:
         before = self._routes.get(spec.name)
-        if before is not None and _is_same_upstream(before.spec, spec):
+        if before is not None and _of_concern(before.spec) == _of_concern(spec):
             return
         versions = tuple(spec.versions)
         gone = set(self._versions.get(spec.name, ())) - set(versions)
@@ -151,18 +158,3 @@ class Fleet:
         self._checks.forget(endpoint)
         endpoint.retire()
         self._leaving.add(endpoint)
-
-
-def _is_same_upstream(one: RouteSpec, other: RouteSpec) -> bool:
-    """Whether nothing changed that concerns endpoints; mostly only weights do."""
-    return (
-        one.versions == other.versions
-        and one.stable == other.stable
-        and one.failover == other.failover
-        and one.balance == other.balance
-        and one.max_requests == other.max_requests
-        and one.max_pending == other.max_pending
-        and one.max_connections == other.max_connections
-        and one.health_path == other.health_path
-        and one.health_interval == other.health_interval
-    )

@@ -128,8 +128,9 @@ class Group:
     def pick(self, unit: bytes | None, excluded: Collection[Endpoint] = ()) -> Endpoint | None:
         """Where to send a request; None when no endpoint may be used."""
         endpoints = self.endpoints
-        if len(endpoints) == 1 and self.may_panic and not excluded:
-            return endpoints[0]
+        if len(endpoints) == 1 and not excluded:
+            only = endpoints[0]
+            return only if self.may_panic or only.health.is_up(self._clock()) else None
         if not self._is_sticky:
             unit = None
         return pick(endpoints, self._clock(), self._draw, unit, excluded, self.may_panic)

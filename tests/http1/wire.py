@@ -54,6 +54,7 @@ class Seen:
     heads: list[RequestHead] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)  # in the framing in which they are sent on
     status: int = 0  # of the refusal at which reading ended; 0 = none
+    text: str = ""  # why that was
     open: bool = False  # whether it waits for the rest of a message
 
     @property
@@ -100,9 +101,9 @@ class Reader:
             try:
                 data = self._step(data)
             except DownstreamError as error:
-                self._end(error.status)
-            except ChunkError:
-                self._end(400)
+                self._end(error.status, str(error))
+            except ChunkError as error:
+                self._end(400, str(error))
         self.seen.open = not self._is_over and not (self._head is None and self._heads.is_empty)
 
     def _step(self, data: bytes) -> bytes:
@@ -128,8 +129,9 @@ class Reader:
         self._head = None
         return rest
 
-    def _end(self, status: int) -> None:
+    def _end(self, status: int, text: str) -> None:
         self.seen.status = status
+        self.seen.text = text
         self._is_over = True
 
 

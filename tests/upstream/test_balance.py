@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.upstream.balance import is_panic, pick
+from gateway.upstream.balance import is_panic, pick, usable
 from gateway.upstream.health import Health
 
 NOW = 100.0
@@ -20,6 +20,7 @@ class Fake:
     key: bytes
     active: int = 0
     health: Health = field(default_factory=Health)
+    is_reached: bool = True
 
 
 def fakes(up: int, down: int = 0) -> list[Fake]:
@@ -81,6 +82,7 @@ def test_the_less_busy_of_two_is_picked() -> None:
     busy.active = 1
     draw = chance()
     assert all(pick([calm, busy], NOW, draw) is calm for _ in range(50))
+    assert all(pick([busy, calm], NOW, draw) is calm for _ in range(50))
 
 
 def test_equally_busy_ones_are_picked_equally_often() -> None:
@@ -145,3 +147,16 @@ def test_excluded_ones_are_never_picked(unit: bytes | None) -> None:
 def test_excluded_ones_still_count_when_panic_is_judged() -> None:
     endpoints = fakes(1, 1)
     assert pick(endpoints, NOW, chance(), None, endpoints[:1]) is None, "half are up: no panic"
+
+
+def test_in_panic_one_that_refuses_connections_does_not_draw_all_requests() -> None:
+    busy, dead = fakes(up=0, down=2)
+    busy.active, dead.is_reached = 50, False
+    assert {pick([busy, dead], NOW, random.Random(n).random) for n in range(20)} == {busy}
+
+
+def test_in_panic_all_are_tried_when_none_can_be_connected_to() -> None:
+    endpoints = fakes(up=0, down=2)
+    for one in endpoints:
+        one.is_reached = False
+    assert set(usable(endpoints, NOW, True)) == set(endpoints)

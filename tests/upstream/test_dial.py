@@ -154,12 +154,15 @@ async def test_the_time_limit_holds_for_the_handshake_too() -> None:
 async def test_a_name_with_a_dead_address_still_connects_and_the_address_comes_last(
     listener: Listener,
 ) -> None:
-    used = dialer(says("127.0.0.2", HOST))  # nobody listens at the first one
+    resolver = Resolver(draw, says("127.0.0.2", HOST))  # nobody listens at the first one
+    used = Dialer(Upstream(), resolver, Clock())
     for _ in range(4):
         protocol, transport = await dialled(f"http://model.test:{listener.port}", used)
         assert transport.get_extra_info("peername")[0] == HOST
         await ended(protocol)
     assert listener.accepted == 4
+    for _ in range(2):
+        assert await resolver.addresses("model.test", Clock().now) == [HOST, "127.0.0.2"]
 
 
 async def test_an_address_that_swallows_everything_leaves_time_for_the_others(
@@ -191,18 +194,26 @@ class _Loop:
         self.create_connection = connect
 
 
-async def test_all_addresses_dead_is_one_failure() -> None:
+async def test_of_a_name_whose_addresses_are_all_dead_four_are_tried() -> None:
     port = free_port()
+    addresses = [f"127.0.0.{last}" for last in range(2, 8)]
+    resolver = Resolver(draw, says(*addresses))
     with pytest.raises(ConnectFailed):
-        await dialled(f"http://model.test:{port}", dialer(says(HOST, "127.0.0.2", "127.0.0.3")))
+        await dialled(f"http://model.test:{port}", Dialer(Upstream(), resolver, Clock()))
+    found = await resolver.addresses("model.test", Clock().now)
+    assert set(found[:2]) == {"127.0.0.2", "127.0.0.7"}, "those that were not"
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL])
 @pytest.mark.parametrize("host", [HOST, "model.test"])
 async def test_L07_what_we_lack_ourselves_is_not_the_endpoints_fault(
-    number: int, host: str, monkeypatch: pytest.MonkeyPatch
+    number: int, host: str
 ) -> None:
+    asked = 0
+
     async def connect(*_: object, **__: object) -> None:
+        nonlocal asked
+        asked += 1
         raise OSError(number, os.strerror(number))
 
     used = Dialer(Upstream(), Resolver(draw, says(HOST, "127.0.0.2")), Clock())
@@ -210,6 +221,7 @@ async def test_L07_what_we_lack_ourselves_is_not_the_endpoints_fault(
         patch.setattr(asyncio, "get_running_loop", lambda: _Loop(connect))
         await used.dial(parse_target(f"http://{host}"), Plain, 5.0)
     assert os.strerror(number) in caught.value.detail
+    assert asked == 1, "another address would not help"
 
 
 async def test_giving_up_a_connection_leaves_nothing_behind(listener: Listener) -> None:

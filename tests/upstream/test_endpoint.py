@@ -75,10 +75,9 @@ def test_a_retired_endpoint_keeps_nothing_and_lets_running_ones_finish() -> None
     idle, running = one.idle[0], one.take_idle(NOW)
     assert running is not None
     one.retire()
-    assert not idle.is_open
-    assert running.is_open
+    assert [each.is_open for each in (idle, running)] == [False, True]
     one.give_back(running, NOW)
-    assert not running.is_open
+    assert [each.is_open for each in (idle, running)] == [False, False]
     assert one.idle == []
 
 
@@ -169,6 +168,7 @@ async def test_endpoints_that_cannot_be_reached_are_ejected_whatever_their_sibli
             with pytest.raises(ConnectFailed):
                 await one.connect(5.0)
             one.failed(NOW)
+    alive.is_reached = False  # it was not, some time ago
     (await alive.connect(5.0)).abort()
     for _ in range(9):
         alive.failed(NOW)

@@ -42,7 +42,7 @@ def test_each_version_of_each_route_has_its_group(clock: Clock) -> None:
     assert urls(made, version="v2") == [TWO]
     assert urls(made, "code") == [ONE, THREE]
     assert only(made) is not made.group("code", "v1").endpoints[0], "versions share no endpoints"
-    assert repr(made) == "<Fleet of 3 groups for 2 routes>"
+    assert repr(made) == "<Fleet of 3 groups for 2 routes, 0 endpoints leaving>"
     for missing in (("chat", "v3"), ("other", "v1")):
         with pytest.raises(KeyError):
             made.group(*missing)
@@ -66,6 +66,39 @@ def test_a_change_of_weights_touches_no_group(clock: Clock, monkeypatch: Any) ->
         made.follow(table(spec(**both, weights={"v2": 50.0})))
     assert made.group("chat", "v1") is group
     assert only(made) is one
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"versions": {"v1": VersionSpec(urls=(TWO,)), "v2": VersionSpec(urls=(TWO,))}},
+        {"stable": "v2"},
+        {"failover": False},
+        {"balance": "rendezvous"},
+        {"max_requests": 7},
+        {"max_pending": 7},
+        {"max_connections": 7},
+        {"health_path": "/health"},
+        {"health_interval": 7.0},
+    ],
+    ids=lambda change: " and ".join(change),
+)
+def test_whatever_concerns_endpoints_takes_effect(clock: Clock, change: dict[str, Any]) -> None:
+    both = {**versions(v1=ONE, v2=TWO), "health_path": "/"}
+
+    def state(made: Fleet) -> object:
+        groups = [made.group("chat", name) for name in ("v1", "v2")]
+        said = [
+            (one.max_requests, one.max_pending, one.may_panic, one._is_sticky) for one in groups
+        ]
+        held = [[(each.url, each.max_connections) for each in one.endpoints] for one in groups]
+        return said, held, list(made._checks._watched.values())
+
+    made = following(clock, spec(**both))
+    before = state(made)
+    made.follow(table(spec(**(both | change))))
+    assert state(made) == state(following(clock, spec(**(both | change))))
+    assert state(made) != before
 
 
 def test_routes_that_are_the_same_objects_are_not_looked_at(clock: Clock, monkeypatch: Any) -> None:
@@ -227,10 +260,9 @@ async def test_closing_ends_every_connection(clock: Clock, listener: Listener) -
     leaving.started()
     made.follow(table(spec("chat", (listener.url,))))
     made.sweep(clock.now)
-    assert running.is_open
+    assert [one.is_open for one in (idle, running)] == [True, True]
     await made.close()
-    assert not idle.is_open
-    assert not running.is_open
+    assert [one.is_open for one in (idle, running)] == [False, False]
     await listener.stop()
 
 
@@ -243,8 +275,11 @@ async def test_what_has_left_is_forgotten_when_it_has_finished(
     running = await one.connect(5.0)
     one.started()
     made.follow(table())
+    made.sweep(clock.now)
+    assert repr(made) == "<Fleet of 0 groups for 0 routes, 1 endpoints leaving>"
     one.finished()
     one.give_back(running, clock.now)
     made.sweep(clock.now)
+    assert repr(made) == "<Fleet of 0 groups for 0 routes, 0 endpoints leaving>"
     await listener.stop()
     await made.close()

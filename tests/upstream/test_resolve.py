@@ -90,6 +90,20 @@ async def test_many_requests_share_one_lookup_and_one_that_gives_up_does_not_end
     assert names.asked == 1
 
 
+async def test_a_lookup_that_hangs_is_not_asked_for_again() -> None:
+    names = Names("10.0.0.1")
+    resolver = Resolver(draw, names)
+    await resolver.addresses("model", 0.0)
+    names.gate.clear()
+    for now in (30.0, 59.0):
+        assert await resolver.addresses("model", now) == ["10.0.0.1"]
+    waiting = asyncio.create_task(resolver.addresses("model", 95.0))
+    await until(lambda: names.asked == 2)
+    names.gate.set()
+    await waiting
+    assert names.asked == 2
+
+
 async def test_the_last_good_addresses_outlive_the_name_server_and_one_line_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
