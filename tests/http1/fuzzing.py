@@ -14,7 +14,7 @@ SECONDS = float(os.environ.get("GRAYGATE_FUZZ_SECONDS", "0"))
 
 # A moment in every run of the tests, always the same; for hours always another.
 FUZZ = settings(
-    max_examples=2000 if SECONDS else 300,
+    max_examples=2000 if SECONDS else 150,
     derandomize=not SECONDS,
     database=None,
     deadline=None,

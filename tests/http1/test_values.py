@@ -110,7 +110,6 @@ def test_P20_hosts(value: bytes) -> None:
         b"a/b",
         b"u@a/b?c#d",
         b"a?b",
-        b"a:",
         b"a:b",
         b"a:99999",
         b"a:65536",
