@@ -35,6 +35,7 @@ from loadtests.meter import private_bytes
 from loadtests.soak_model import EVENTS, event
 
 CLIENTS = 24
+THINKING_SECONDS = 0.05  # at most, between two requests
 CLOSING_SECONDS = 3.0  # what a fault may still break after its end: an ejection has other bounds
 SETTLING_SECONDS = 20.0
 _FAILURES = frozenset({500, 502, 503, 504})
@@ -104,6 +105,7 @@ class Soak:
             try:
                 async with asyncio.timeout(60):
                     for _ in range(die.randint(1, 20)):
+                        await asyncio.sleep(die.random() * THINKING_SECONDS)
                         begun = time.monotonic()
                         if not await kind(reader, writer, die) or self.is_over:
                             break
