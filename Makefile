@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-bench
 # Debian ships Python without ensurepip unless python3-venv is installed.
 NO_VENV = "Python cannot make a virtual environment here. On Debian: apt-get install python3-venv"
 
@@ -38,4 +39,13 @@ check: $(VENV)/dev.stamp  ## lint, format, types, import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-.PHONY: help run test check
+$(PEERS)/peers.stamp: loadtests/peers/requirements.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(PEERS)
+	@echo '*' > $(PEERS)/.gitignore
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r $<
+	@touch $@
+
+bench: $(VENV)/run.stamp $(PEERS)/peers.stamp  ## compare with other proxies; takes half an hour
+	$(BIN)/python -m loadtests.bench $(BENCH)
+
+.PHONY: help run test check bench

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from gateway.state.link import Link
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 START_SECONDS = 20.0
+ACCESS_LOG = "GRAYGATE_ACCESS_LOG__PATH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,13 @@ class Running:
 
 
 @asynccontextmanager
-async def running_gateway(workers: int) -> AsyncIterator[Running]:
-    """A gateway with the route `chat` (v1 stable, v2 at 0 %), ended with everything it started."""
+async def running_gateway(
+    workers: int, variables: Mapping[str, str] | None = None
+) -> AsyncIterator[Running]:
+    """A gateway with the route `chat` (v1 stable, v2 at 0 %), ended with everything it started.
+
+    It writes its access log to a file, unless the environment variables given say otherwise.
+    """
     own_task = asyncio.current_task()
     assert own_task is not None
     # Ended from outside, a measurement must still end what it started.
@@ -63,8 +69,10 @@ async def running_gateway(workers: int) -> AsyncIterator[Running]:
             await link.call(*words)
         command = [sys.executable, "-m", "gateway.cli", "serve", "--redis", store.url]
         command += ["--port", "0", "--admin-port", "0", "--workers", str(workers)]
+        log = (Path(folder) / "log").open("wb")
+        environment = {**os.environ, ACCESS_LOG: "access.log", **(variables or {})}
         process = subprocess.Popen(  # noqa: ASYNC220  # nothing else runs yet
-            command, cwd=folder, stderr=(Path(folder) / "log").open("wb"), start_new_session=True
+            command, cwd=folder, env=environment, stderr=log, start_new_session=True
         )
         try:
             data_port, admin_url = await _addresses(Path(folder))

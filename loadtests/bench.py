@@ -1,0 +1,226 @@
+"""The gateway beside its peers: processor time and memory, each proxy alone on one core.
+
+    python -m loadtests.bench [--peers graygate,nginx] [--cases get,post] [--rounds 3] [--seconds 3]
+
+Load, backend and store share the other core. All proxies get the same number of requests, after a
+warm-up; they take turns case by case, and the order is turned round with each round, so that what
+happens on the machine meanwhile meets all of them. Ratios are made within a round. `--seconds` is
+the time at the pace a case is made for; a slower proxy takes longer for the same requests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from loadtests.cases import all_cases
+from loadtests.clients import Job, Outcome
+from loadtests.peers import all_peers
+from loadtests.peers.program import Absent, Place, Running
+from loadtests.profiling import profile
+from loadtests.report import NO_PROXY, Measured, report
+
+MEMORY = ("idle", "streams", "attacked")
+SAVED = Path(__file__).parent / "results" / "comparison.md"
+_KINDS = {"idle": "idle", "streams": "streams", "attacked": "attack"}
+_JOB_SECONDS = 300.0
+_READY_SECONDS = 20.0
+_QUIET = 0.5
+
+
+async def main() -> None:
+    wanted = _arguments()
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        sys.exit("The comparison needs two cores: one for the proxy, one for the load.")
+    os.sched_setaffinity(0, {cores[0]})
+    own_task = asyncio.current_task()
+    assert own_task is not None
+    # Ended from outside, the comparison must still end what it started.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own_task.cancel)
+    versions = _present(wanted.peers)
+    busy = os.getloadavg()[0]
+    if busy > _QUIET and not wanted.profile:
+        print(f"{busy:.1f} other programs are running; they widen all spreads.", file=sys.stderr)
+    measured = Measured(versions, wanted.rounds, wanted.seconds, busy)
+    async with _backend() as origins:
+        if wanted.profile:
+            await _profile(wanted.cases, wanted.seconds, origins, cores[1])
+            return
+        await _measure_cpu(measured, wanted.cases, origins, cores[1])
+        await _measure_memory(measured, wanted.cases, origins, cores[1])
+    text = report(measured)
+    print(text)
+    if wanted.save is not None:
+        wanted.save.parent.mkdir(parents=True, exist_ok=True)
+        wanted.save.write_text(text)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    peers, cases = list(all_peers()), [*all_cases(), *MEMORY]
+    parser.add_argument("--peers", type=_some_of(peers), default=peers, help=",".join(peers))
+    parser.add_argument("--cases", type=_some_of(cases), default=cases, help=",".join(cases))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--save", type=Path, help=f"a file; a whole run also goes to {SAVED.name}")
+    parser.add_argument("--profile", action="store_true", help="where our worker spends its time")
+    wanted = parser.parse_args()
+    if wanted.save is None and wanted.peers == peers and wanted.cases == cases:
+        wanted.save = SAVED
+    return wanted
+
+
+def _some_of(known: Sequence[str]) -> type[list[str]]:
+    class Some(list[str]):
+        """Names separated by commas."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__(text.split(","))
+            unknown = [name for name in self if name not in known]
+            if unknown:
+                raise argparse.ArgumentTypeError(f"{unknown[0]} is none of {', '.join(known)}")
+
+    return Some
+
+
+def _present(names: Sequence[str]) -> dict[str, str]:
+    """The versions of those that are here; the others are said to be absent."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = all_peers()[name].version()
+        except Absent as absent:
+            print(f"{name} is left out: {absent}", file=sys.stderr)
+    return found
+
+
+@asynccontextmanager
+async def _backend() -> AsyncIterator[tuple[int, int]]:
+    """On the core of the load, which it takes over from us."""
+    command = [sys.executable, "-m", "loadtests.backend"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        v1, v2 = (await process.stdout.readline()).split()
+        yield int(v1), int(v2)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@asynccontextmanager
+async def _started(
+    name: str, folder: Path, origins: tuple[int, int], core: int
+) -> AsyncIterator[Running]:
+    own = folder / name
+    own.mkdir(exist_ok=True)
+    async with all_peers()[name].running(Place(own, core, origins)) as running:
+        await _ready(name, running)
+        yield running
+
+
+async def _ready(name: str, running: Running) -> None:
+    """A port may be open before the routes behind it are known."""
+    ends = time.monotonic() + _READY_SECONDS
+    while (outcome := await load(_job("cpu", running, "post", 1 / 100))).failed:
+        if time.monotonic() > ends:
+            raise RuntimeError(f"{name} does not serve: {outcome.complaint}")
+
+
+async def _measure_cpu(
+    measured: Measured, cases: Sequence[str], origins: tuple[int, int], core: int
+) -> None:
+    chosen = [case for case in cases if case in all_cases()]
+    if not chosen:
+        return
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        folder.chmod(0o755)  # nginx's worker is not root
+        proxies = {
+            name: await stack.enter_async_context(_started(name, folder, origins, core))
+            for name in measured.versions
+        }
+        for number in range(measured.rounds):
+            for case in chosen:
+                for name in _turned(list(proxies), number):
+                    if case not in all_peers()[name].without:
+                        job = _job("cpu", proxies[name], case, measured.seconds)
+                        await _carry_out(measured, name, number, case, job)
+
+
+async def _measure_memory(
+    measured: Measured, cases: Sequence[str], origins: tuple[int, int], core: int
+) -> None:
+    """Each time in a new process: what an earlier case has left free would hide what is needed."""
+    for number in range(measured.rounds):
+        for case in (case for case in cases if case in MEMORY):
+            for name in _turned([name for name in measured.versions if name != NO_PROXY], number):
+                with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+                    Path(folder).chmod(0o755)
+                    async with _started(name, Path(folder), origins, core) as running:
+                        job = _job(_KINDS[case], running)
+                        await _carry_out(measured, name, number, case, job)
+
+
+def _turned(names: list[str], number: int) -> list[str]:
+    return names if number % 2 == 0 else names[::-1]
+
+
+def _job(kind: str, proxy: Running, case: str = "", seconds: float = 0.0) -> Job:
+    return Job(kind, proxy.port, proxy.workers, proxy.rest, case, seconds)
+
+
+async def _carry_out(measured: Measured, name: str, number: int, case: str, job: Job) -> None:
+    try:
+        outcome = await load(job)
+    except (RuntimeError, TimeoutError) as error:
+        print(f"{name}, {case}: {error}", file=sys.stderr)
+        outcome = Outcome(failed=1)
+    measured.add(case, name, number, outcome)
+    print(
+        f"round {number + 1}, {case}, {name}: {measured.in_words(case, outcome)}", file=sys.stderr
+    )
+
+
+async def load(job: Job) -> Outcome:
+    """Carries the job out in another process."""
+    command = [sys.executable, "-m", "loadtests.clients"]
+    pipe = subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+    try:
+        async with asyncio.timeout(_JOB_SECONDS):
+            told, complaints = await process.communicate(msgspec.json.encode(job))
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise RuntimeError((complaints.decode().strip() or "ended").splitlines()[-1])
+    return msgspec.json.decode(told, type=Outcome)
+
+
+async def _profile(
+    cases: Sequence[str], seconds: float, origins: tuple[int, int], core: int
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        async with _started("graygate", Path(folder), origins, core) as gateway:
+            for case in (case for case in cases if case in all_cases()):
+                job = _job("cpu", gateway, case, seconds)
+                print(f"\n## {all_cases()[case].title}\n")
+                print(await profile(gateway.workers[0], load(job), Path(folder)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
