@@ -21,6 +21,15 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 # Sizes of small chunks, as the pieces of an answer of a model are: twice as fast as the pattern.
 _SMALL = {b"%x" % size: size for size in range(1, 4096)}
+# Whole chunks of at most 15 bytes. A body may consist of nothing else, and then each of them must
+# not cost a turn of a loop (L-06): a run of them is found in one go, and counted in another.
+_TINY = b"|".join(
+    b"[%b]\r\n.{%d}\r\n" % (b"%x" % size if size < 10 else b"%x%X" % (size, size), size)
+    for size in range(1, 16)
+)
+_TINY_CHUNK = re.compile(rb"(?s:" + _TINY + rb")")
+_TINY_CHUNKS = re.compile(rb"(?s:" + _TINY + rb")*+")
+_TINY_FRAME = 5  # bytes of a tiny chunk that are not its data
 # Any size in canonical form that is not too large.
 _PLAIN_SIZE = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,14}+)\r\n")
 
@@ -80,7 +89,7 @@ class ChunkScanner:
         """
         position = 0
         if self._at is _At.SIZE and not self._line:
-            position = self._whole_chunks(data)
+            position = self._whole_chunks(data, 0)
             if position == len(data):
                 return data
             if position + 5 == len(data) and data.endswith(LAST_CHUNK):
@@ -92,9 +101,9 @@ class ChunkScanner:
             return data
         return self._walk(data, position, None)
 
-    def _whole_chunks(self, data: bytes) -> int:
-        """Where the whole chunks in canonical form at the beginning of these bytes end."""
-        position, size = 0, len(data)
+    def _whole_chunks(self, data: bytes, position: int) -> int:
+        """Where the whole chunks in canonical form that begin here end."""
+        size = len(data)
         while position < size:
             line_end = data.find(b"\r\n", position, position + 17)
             if line_end < 0:
@@ -113,7 +122,17 @@ class ChunkScanner:
                 raise ChunkError("a chunk does not end where its size says")
             self.payload_bytes += length
             position = end
+            if length < 16:
+                position = self._tiny_chunks(data, position)
         return position
+
+    def _tiny_chunks(self, data: bytes, position: int) -> int:
+        """Where the run of tiny chunks that begins here ends."""
+        end = _TINY_CHUNKS.match(data, position).end()  # type: ignore[union-attr]  # none is a run
+        if end > position:
+            count = _TINY_CHUNK.subn(b"", data[position:end])[1]
+            self.payload_bytes += end - position - _TINY_FRAME * count
+        return end
 
     def read(self, data: bytes, content: list[bytes]) -> None:
         """As `feed`, for whoever wants the content and passes nothing on."""
@@ -137,6 +156,11 @@ class ChunkScanner:
                 position += len(LAST_CHUNK)
                 self._finish()
             else:
+                if content is None and self._at is _At.SIZE and not self._line:
+                    after = self._whole_chunks(data, position)
+                    if after > position:
+                        position = after
+                        continue
                 line_end = data.find(b"\n", position) + 1
                 written = self._take_line(data[position : line_end or size])
                 if written is not None:

@@ -132,9 +132,6 @@ class _Name:
         self.name = name
         self.is_fleeting: bool | None = None  # looked at when the name comes again
 
-    def __repr__(self) -> str:
-        return f"<_Name {self.name!r} kind {self.kind}>"
-
 
 class LineMemo:
     """What the lines seen lately mean. One per worker and side; `wanted` names are lower case."""
