@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from gateway.proxy.mirror_copy import Copy, Original
+from gateway.proxy.mirror_copy import Copy
 from gateway.proxy.pair import Capture, Observer, Pair
 from gateway.routing.bucket import CIRCLE
 from gateway.routing.decide import Reason
@@ -115,10 +115,9 @@ class Mirrors:
         if cause:
             self.count(view.groups[mirroring.version], cause)
             return None
-        original = Original(exchange.head, kept, ours, length, exchange.request_id, unit, place)
         is_compared = self.plane.on_pair is not None
         primary = Capture(exchange.version, self.answer_bytes) if is_compared else None
-        copy = Copy(self, view, original, primary)
+        copy = Copy(self, exchange, view, place, primary, (kept, ours), length)
         self.copies.add(copy)
         return copy
 

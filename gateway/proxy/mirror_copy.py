@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import Overflow, UpstreamError, UpstreamGone
 from gateway.http1.framing import Framing
-from gateway.http1.request import RequestHead
 from gateway.http1.response import ResponseHead
 from gateway.proxy.body_facts import with_model
 from gateway.proxy.heads import request_head
@@ -26,6 +25,7 @@ from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.endpoint import Endpoint
 
 if TYPE_CHECKING:
+    from gateway.proxy.exchange import Exchange
     from gateway.proxy.mirror import Mirrors
     from gateway.proxy.view import RouteView
 
@@ -45,34 +45,6 @@ class Stage(Enum):
     ENDED = "ended"
 
 
-class Original:
-    """What a copy needs to know of its request."""
-
-    __slots__ = ("head", "kept", "length", "ours", "place", "request_id", "unit")
-
-    def __init__(
-        self,
-        head: RequestHead,
-        kept: list[bytes],
-        ours: Sequence[bytes],
-        length: int,
-        request_id: str,
-        unit: bytes | None,
-        place: int | None,
-    ) -> None:
-        """`length` is as `request_head` wants it; `place` is that of the unit."""
-        self.head = head
-        self.kept = kept  # the lines that go to models
-        self.ours = ours  # what we say beside them
-        self.length = length
-        self.request_id = request_id
-        self.unit = unit
-        self.place = place
-
-    def __repr__(self) -> str:
-        return f"<Original {self.head!r} {self.request_id}>"
-
-
 class Copy:
     """See the module's docstring; it is the sink of its own connection."""
 
@@ -80,6 +52,7 @@ class Copy:
     deadline = _FOREVER
     _is_primary_over = False
     _dialing: asyncio.Task[None] | None = None
+    _capture: Capture  # from when it is sent
     _endpoint: Endpoint | None = None
     _connection: UpstreamConnection | None = None
     _held_bytes = 0  # of its body
@@ -87,21 +60,37 @@ class Copy:
     _is_comparable = False  # its answer, or that there is none, says something of the version
 
     def __init__(
-        self, mirrors: Mirrors, view: RouteView, original: Original, primary: Capture | None
+        self,
+        mirrors: Mirrors,
+        exchange: Exchange,
+        view: RouteView,
+        place: int | None,
+        primary: Capture | None,
+        lines: tuple[list[bytes], Sequence[bytes]],
+        length: int,
     ) -> None:
-        """`primary` notes what the client gets; None when nobody compares."""
-        assert view.mirror is not None
+        """Little happens here, since a request is about to be sent; the rest has time.
+
+        `place` is that of the unit; `primary` notes what the client gets, if anybody compares;
+        `lines` are those of the request and ours beside them; `length` is as `request_head` has it.
+        """
+        assert view.mirror is not None and exchange.decision is not None
         self.primary = primary
         self.group = view.groups[view.mirror.version]
         self._mirrors = mirrors
         self._view = view
         self._mirroring = view.mirror
-        self._original = original
+        self._place = place
+        self._lines = lines
+        self._length = length
+        # Not the exchange itself: its body and its client are not kept for a copy.
+        self._head = exchange.head
+        self._unit = exchange.decision.unit
+        self._id_line = exchange.id_line
         self._pieces: list[bytes] = []
-        self._capture = Capture(view.mirror.version, mirrors.answer_bytes)
 
     def __repr__(self) -> str:
-        return f"<Copy {self.stage.value} {self._original!r} to {self.group.name}>"
+        return f"<Copy {self.stage.value} {self._head!r} to {self.group.name}>"
 
     # What its request tells
 
@@ -146,7 +135,7 @@ class Copy:
         if group.waiting or not group.try_enter():
             return self.withdraw("overflow")
         self._has_place = True
-        endpoint = group.pick(self._original.unit)
+        endpoint = group.pick(self._unit)
         if endpoint is None:
             return self.withdraw("no_endpoint")
         if endpoint.active >= endpoint.max_connections:
@@ -156,6 +145,7 @@ class Copy:
         now = _monotonic()
         self.deadline = now + (self._view.total_seconds or _TOTAL_SECONDS)
         self._is_comparable = True
+        self._capture = Capture(group.name, self._mirrors.answer_bytes)
         self._capture.sent(now)
         connection = endpoint.take_idle(now)
         if connection is not None:
@@ -180,25 +170,26 @@ class Copy:
             self._settle()
 
     def _start(self, endpoint: Endpoint, connection: UpstreamConnection) -> None:
-        original, mirroring = self._original, self._mirroring
+        mirroring = self._mirroring
+        kept, ours = self._lines
         self._connection = connection
         body = b"".join(self._pieces)
         self._pieces = []
         if mirroring.model and body:
             body = with_model(body, mirroring.model)
         head = request_head(
-            mirroring.head(original.head),
+            mirroring.head(self._head),
             endpoint.target,
-            mirroring.lines(original.kept),
-            (*original.ours, *mirroring.ours),
-            len(body) if original.length >= 0 else original.length,
+            mirroring.lines(kept),
+            (*ours, *mirroring.ours),
+            len(body) if self._length >= 0 else self._length,
             is_upgrade=False,
             asks_continue=False,
         )
         self.stage = Stage.SENT
         self._capture.sent(_monotonic())
         self.group.numbers.mirrored += 1
-        connection.start(self, head + body, original.head.method, is_plain=True)
+        connection.start(self, head + body, self._head.method, is_plain=True)
 
     def expired(self, now: float) -> None:
         """The deadline has passed; called by the sweep."""
@@ -311,11 +302,10 @@ class Copy:
         if primary is None or not self._is_comparable:
             self._mirrors.settled(self, None)
         elif self._is_primary_over:
-            original = self._original
             pair = Pair(
                 route=self.group.route,
-                request_id=original.request_id,
-                unit=original.place,
+                request_id=self._id_line.partition(b" ")[2].decode(),
+                unit=self._place,
                 primary=primary.half(),
                 copy=self._capture.half(),
             )

@@ -1,0 +1,116 @@
+"""A-15: whatever clients and models think of, the number of series and the memory stay."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from itertools import count
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from gateway.admin.prometheus import _counted, code_labels
+from gateway.metrics.exposition import render
+from gateway.process.counting import totals_of
+from gateway.process.totals import Ledger
+from gateway.proxy.plane import DataPlane
+from gateway.routing.spec import VersionSpec
+from tests.proxy.conftest import Start
+from tests.proxy.link import until
+
+MIB = 1024 * 1024
+BATCH = 50
+
+
+class Whimsical(asyncio.Protocol):
+    """A model that answers each request with another status and other words for it."""
+
+    numbers = count()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._rest = b""
+
+    def data_received(self, data: bytes) -> None:
+        *heads, self._rest = (self._rest + data).split(b"\r\n\r\n")
+        for _ in heads:
+            number = next(self.numbers)
+            status = 200 + number % 400
+            line = b"HTTP/1.1 %d Words-%d\r\n" % (status, number)
+            has_body = status not in (204, 304)
+            self._transport.write(line + (b"Content-Length: 0\r\n\r\n" if has_body else b"\r\n"))
+
+
+class Counting(asyncio.Protocol):
+    """A client that counts answers."""
+
+    def __init__(self) -> None:
+        self.answers = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.answers += data.count(b"\r\n\r\n")
+
+
+def request(number: int) -> bytes:
+    """Another method, path, host and user each time."""
+    return (
+        b"M%d /v1/path-%d?a=%d HTTP/1.1\r\nHost: host-%d.example\r\nX-User-Id: user-%d\r\n"
+        b"X-Header-%d: %d\r\nUser-Agent: agent-%d\r\n\r\n"
+    ) % ((number,) * 8)
+
+
+def exposed(plane: DataPlane) -> tuple[set[str], int]:
+    """Names and labels of all series, and the length of the exposition."""
+    ledger = Ledger()
+    ledger.join(0, 1)
+    ledger.put(0, 1, totals_of(plane))
+    body, _ = render(_counted(ledger.counted()), "")
+    lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
+    return {line.rpartition(" ")[0] for line in lines}, len(body)
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("requests", [4000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.timeout(600)
+async def test_A15_series_and_memory_do_not_grow_with_what_clients_and_models_say(
+    start: Start, requests: int
+) -> None:
+    side = await start(limits={"keepalive_requests": 1_000_000}, access_log={"path": os.devnull})
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Whimsical, "127.0.0.1", 0)
+    version = VersionSpec(urls=(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}",))
+    side.use(side.spec(versions={"v1": version, "v2": version}, weights={"v2": 50.0}))
+    _, client = await loop.create_connection(Counting, side.host, side.port)
+    warm_up = requests // 4
+    series: set[str] = set()
+    memory = 0
+    for number in range(0, requests, BATCH):
+        client.transport.write(b"".join(request(number + step) for step in range(BATCH)))
+        await until(lambda due=number + BATCH: client.answers >= due, "all are answered", 30)
+        if number + BATCH == warm_up:
+            series, memory = exposed(side.plane)[0], resident()
+    assert client.answers == requests
+    after, length = exposed(side.plane)
+    assert after == series
+    assert len(after) < 2000
+    assert length < MIB
+    assert resident() - memory < 24 * MIB
+    labels = set(re.findall(r'code="([^"]*)"', "\n".join(after)))
+    assert {"200", "499", "529", "2xx", "3xx", "4xx", "5xx"} <= labels | {"499"}
+    assert not labels & {"299", "599", "444"}
+    client.transport.abort()
+    server.close()
+
+
+def test_A15_unknown_codes_count_under_their_class() -> None:
+    assert code_labels({200: 1, 299: 2, 298: 3, 499: 4, 529: 5, 599: 6, 100: 7, 0: 8}) == {
+        "200": 1, "2xx": 5, "499": 4, "529": 5, "5xx": 6, "100": 7, "0xx": 8,
+    }  # fmt: skip
