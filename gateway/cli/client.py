@@ -37,6 +37,9 @@ FLAG = "--gateway"
 TOKEN_VARIABLE = "GRAYGATE_ADMIN__TOKEN"
 TOKEN_FILE_VARIABLE = "GRAYGATE_ADMIN__TOKEN_FILE"
 DEFAULT_URL = "http://127.0.0.1:8081"
+_HOST_VARIABLE = "GRAYGATE_ADMIN__HOST"
+_PORT_VARIABLE = "GRAYGATE_ADMIN__PORT"
+_LOOPBACK = "127.0.0.1"
 PROBLEM = "application/problem+json"
 
 CONNECT_SECONDS = 5.0
@@ -119,6 +122,18 @@ class Gateway:
             target += "?" + urlencode(query, errors="surrogateescape")
         return self._exchange(method, target, body, headers)
 
+    def probe(self, path: str) -> tuple[int, str]:
+        """Status and text of a health check, which needs no token."""
+        connection = self._connect()
+        try:
+            connection.request("GET", f"{self._parts.path.rstrip('/')}/{path}")
+            response = connection.getresponse()
+            return response.status, response.read().decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            raise GatewayUnreachable(self._broken_off(error, is_write=False)) from None
+        finally:
+            connection.close()
+
     def _headers(self) -> dict[str, str | bytes]:
         headers: dict[str, str | bytes] = {
             "Accept": f"application/json, {PROBLEM}",
@@ -200,8 +215,17 @@ def find_gateway(named: str | None, environ: Mapping[str, str]) -> Gateway:
         url, where = environ.get(VARIABLE) or None, VARIABLE
     if url is None:
         running = read_run_file(RUN_FILE)
-        url, where = running.admin_url if running else DEFAULT_URL, str(RUN_FILE)
+        url, where = running.admin_url if running else _usual_url(environ), str(RUN_FILE)
     return Gateway(_parsed(url, where), _token(environ), _user(environ))
+
+
+def _usual_url(environ: Mapping[str, str]) -> str:
+    """Where a gateway is that was started with this environment, as in the same container."""
+    host = environ.get(_HOST_VARIABLE) or _LOOPBACK
+    port = environ.get(_PORT_VARIABLE) or DEFAULT_URL.rpartition(":")[2]
+    if host in ("0.0.0.0", "::") or not port.isdecimal():
+        host = _LOOPBACK
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _parsed(url: str, where: str) -> SplitResult:

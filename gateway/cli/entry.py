@@ -20,6 +20,9 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
             "gateway.cli.up:up", "Run store and gateway together, to try them or on one machine."
         ),
         "serve": LazyCommand("gateway.cli.serve:serve", "Run the gateway until it is told to end."),
+        "ready": LazyCommand(
+            "gateway.cli.ready:ready", "Tell by the exit code whether the gateway is ready."
+        ),
         "get": LazyCommand(
             "gateway.cli.get:get", "Show the routes in force, or one of them in detail."
         ),

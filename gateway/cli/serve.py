@@ -12,6 +12,7 @@ from gateway.config.secret import secrets_in
 from gateway.config.settings import Settings
 from gateway.process import log
 from gateway.process.runfile import RUN_FILE, Running, remove_run_file, write_run_file
+from gateway.process.signals import terminated_as_interrupted
 from gateway.process.supervisor import Addresses, supervise
 
 _log = logging.getLogger(__name__)
@@ -21,16 +22,17 @@ _log = logging.getLogger(__name__)
 @settings_flags
 def serve(source: SettingsSource) -> int:
     """Run the gateway until it is told to end."""
-    settings = source.load().settings
-    log.configure(settings.log, "supervisor", secrets=secrets_in(settings))
-    try:
-        return supervise(
-            settings,
-            reread=lambda: source.load().settings,
-            on_ready=lambda addresses: announce(settings, addresses),
-        )
-    finally:
-        remove_run_file(RUN_FILE, os.getpid())
+    with terminated_as_interrupted():
+        settings = source.load().settings
+        log.configure(settings.log, "supervisor", secrets=secrets_in(settings))
+        try:
+            return supervise(
+                settings,
+                reread=lambda: source.load().settings,
+                on_ready=lambda addresses: announce(settings, addresses),
+            )
+        finally:
+            remove_run_file(RUN_FILE, os.getpid())
 
 
 def announce(settings: Settings, addresses: Addresses) -> None:

@@ -10,12 +10,9 @@ import asyncio
 import logging
 import os
 import shutil
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 
 import click
 import msgspec
@@ -31,6 +28,7 @@ from gateway.demo.plant import plant
 from gateway.demo.store import EmbeddedStore
 from gateway.process import log
 from gateway.process.runfile import RUN_FILE, remove_run_file
+from gateway.process.signals import terminated_as_interrupted
 from gateway.process.supervisor import Addresses, supervise
 
 HOME = Path(".graygate")  # beside the project, not to be committed
@@ -48,7 +46,7 @@ def up(source: SettingsSource, has_demo: bool) -> int:
     """
     loaded = source.load()
     log.configure(loaded.settings.log, "supervisor", secrets=secrets_in(loaded.settings))
-    with ExitStack() as things, _terminated_as_interrupted():
+    with ExitStack() as things, terminated_as_interrupted():
         store = None
         if loaded.origins["redis.url"] == "default":
             store = EmbeddedStore(HOME / "store")
@@ -120,17 +118,3 @@ def _own_name() -> str:
     if program.is_absolute() and program.is_relative_to(Path.cwd()):
         program = program.relative_to(Path.cwd())
     return str(program)
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Until the supervisor listens for signals itself, SIGTERM must clean up as Ctrl-C does."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -63,9 +63,10 @@ class Herald:
         self._is_draining = True
         self._notifier.stopping("Ending; running requests are finished first.", seconds)
 
-    def tell(self, control: Slot, slots: Sequence[Slot]) -> None:
-        """Tells control how things stand, if it does not know."""
-        if control.child is None:
+    def tell(self, slots: Sequence[Slot]) -> None:
+        """Tells control, whose slot is the first, how things stand, if it does not know."""
+        control = slots[0].child
+        if control is None:
             return
         standing = Standing(
             started_at=self._started_at,
@@ -78,9 +79,9 @@ class Herald:
             reloaded_at=self._reloaded_at,
             is_reload_good=self._is_reload_good,
         )
-        if self._told is None or self._told != (control.child, standing):
-            self._told = (control.child, standing)
-            control.child.say(standing_word(standing))
+        if self._told != (control, standing):
+            self._told = (control, standing)
+            control.say(standing_word(standing))
 
     def pulse(self, slots: Sequence[Slot], now: float) -> None:
         """Gives the manager a sign of life when it is time to and all is well."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -53,6 +54,24 @@ class SignalWatch:
                 break
             numbers += data
         return [signal.Signals(number) for number in numbers]
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """While no SignalWatch is entered, SIGTERM does as Ctrl-C: what was begun is cleared up.
+
+    As process 1 of a container it would do nothing at all: the kernel ends that process only by
+    signals that it has a handler for.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _leave_to_wakeup(_number: int, _frame: FrameType | None) -> None:

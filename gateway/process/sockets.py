@@ -8,13 +8,13 @@ a socket that a service manager has passed (see activation.py).
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import socket
 import struct
 import sys
 import tempfile
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,8 +146,9 @@ def turn_away(listening: socket.socket) -> bool:
     """
     if sys.platform != "linux":
         return False
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in _NO_SYN))
-    program = struct.pack("HP", len(_NO_SYN), ctypes.addressof(code))
+    # Not with ctypes: where memory may not be both written and executed it may fail to load.
+    code = array("B", b"".join(struct.pack("HBBI", *one) for one in _NO_SYN))
+    program = struct.pack("HP", len(_NO_SYN), code.buffer_info()[0])
     try:
         listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
     except OSError:

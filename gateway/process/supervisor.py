@@ -194,7 +194,7 @@ class Supervisor:
         for child in self._children():
             child.kill_if_overdue(now)
         self._advance_end(now)
-        self._herald.tell(self._control, self._slots)
+        self._herald.tell(self._slots)
         self._herald.pulse(self._slots, now)
         if self._is_init:
             reap_orphans({child.pid for child in self._children()})

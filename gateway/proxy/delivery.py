@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _JOINED_BYTES = 64 * 1024
 _EVENT_STREAM = b"content-type: text/event-stream"
+_DIALECTS_OF_STREAMS = ("openai", "anthropic")
 # An event and the chunk that it came in end here; what follows is read as an event of its own.
 _EVENT_ENDS = (b"\n\n\r\n", b"\r\n\r\n\r\n", b"\r\r\r\n")
 
@@ -236,6 +237,8 @@ class Delivery:
         head = self._head
         if head is None or not self._is_stream or self._exchange.head.minor == 0:
             return b""
+        if self._view.dialect not in _DIALECTS_OF_STREAMS:
+            return b""  # whoever reads this stream would take it for an event of the model
         if not self._last_piece.endswith(_EVENT_ENDS):
             return b""
         if not any(line.lower().startswith(_EVENT_STREAM) for line in head.kept):

@@ -637,6 +637,8 @@ class Exchange:
             if connection is not None:
                 self.connection = None
                 if connection.is_reusable and self._upload is None:
+                    # The client may have been slow to the very end; whoever is next is not.
+                    connection.resume_reading()
                     endpoint.give_back(connection, now)
                 else:
                     connection.abort()

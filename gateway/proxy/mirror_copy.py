@@ -132,14 +132,12 @@ class Copy:
         if self.stage is not Stage.READY:
             return None
         group = self.group
-        if group.waiting or not group.try_enter():
+        if not group.try_enter():
             return self.withdraw("overflow")
         self._has_place = True
         endpoint = group.pick(self._unit)
         if endpoint is None:
             return self.withdraw("no_endpoint")
-        if endpoint.active >= endpoint.max_connections:
-            return self.withdraw("overflow")
         self._endpoint = endpoint
         endpoint.started()
         now = _monotonic()

@@ -64,6 +64,7 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_head",
         "_informational",
+        "_is_paused",
         "_is_plain",
         "_is_upgrade",
         "_keep_trailers",
@@ -94,6 +95,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._informational = 0
         self._method = ""
         self._is_plain = self._is_upgrade = self._keep_trailers = False
+        self._is_paused = False
         self._keeps = False  # the model keeps the connection when its answer is complete
         self.is_open = False
         self.is_reusable = False  # the last answer is complete, and another request may follow
@@ -141,10 +143,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         if self.is_open:
+            self._is_paused = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if self.is_open:
+        if self._is_paused and self.is_open:
+            self._is_paused = False
             self._transport.resume_reading()
 
     def close(self) -> None:
