@@ -17,7 +17,7 @@ from gateway.process.handover import standing_word
 from gateway.process.notify import Notifier
 from gateway.process.slots import Slot
 
-_SILENCE_SECONDS = 10.0  # from which on a child is not taken for alive
+_SILENCE_SECONDS = 5.0  # from which on a child is not taken for alive
 _LOOK_AGAIN_SECONDS = 1.0  # when no sign of life could be given
 
 

@@ -10,108 +10,54 @@ it ends in `finish`, once: the only place where it is counted and connections ar
 
 from __future__ import annotations
 
-import logging
 import random
 import time
-from typing import TYPE_CHECKING
 
 from gateway.errors import (
-    DownstreamError,
     NoEndpoint,
     Overflow,
     Retry,
     UpstreamError,
     UpstreamTimeout,
 )
-from gateway.http1.request import RequestHead
-from gateway.proxy.answers import answer_head, error_body
-from gateway.proxy.body_facts import read_body_facts, with_model
+from gateway.proxy.arrival import FOREVER, Arrival
+from gateway.proxy.body_facts import with_model
 from gateway.proxy.delivery import Delivery
-from gateway.proxy.heads import CHUNKED, CONTINUE, NO_BODY, request_head
-from gateway.proxy.identity import identity_checked, origin_of
+from gateway.proxy.heads import request_head
+from gateway.proxy.identity import identity_checked
 from gateway.proxy.phase import Phase
 from gateway.proxy.placement import instead_of, place
-from gateway.proxy.upload import Upload, too_large
-from gateway.proxy.view import Outcome, RouteView, View
+from gateway.proxy.view import Outcome, RouteView
 from gateway.routing.decide import Decision, Reason, decide
-from gateway.routing.facts import RequestFacts, canonical_path
 from gateway.upstream.connection import Sink, UpstreamConnection
 from gateway.upstream.endpoint import Endpoint
 from gateway.upstream.group import Group
 
-if TYPE_CHECKING:
-    from gateway.proxy.downstream import Downstream
-    from gateway.proxy.mirror_copy import Copy
-    from gateway.proxy.tracing import Trace
-
-_log = logging.getLogger(__name__)
-
-_HELD_BYTES = 64 * 1024  # of a body that waits for its connection
 _JOINED_BYTES = 16 * 1024  # up to here one write of head and body is cheaper than two
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_FOREVER = float("inf")
 CLIENT_GONE = 499
-_UNKNOWN = RequestFacts("", b"", b"", b"", {}, "", False)
 
 _monotonic = time.monotonic
 _now = time.time
 _draw = random.random
-_draw_bits = random.getrandbits
+
+_, _QUEUED, _CONNECTING, _WAITING, _STREAMING, _TUNNEL, _DONE = Phase
 
 
-_READING, _QUEUED, _CONNECTING, _WAITING, _STREAMING, _TUNNEL, _DONE = Phase
-
-
-class Exchange:
+class Exchange(Arrival):
     """See the module's docstring."""
 
     # What most requests leave as it is stands here, once, and not in each exchange.
-    phase = _READING
-    deadline = _FOREVER
-    ends_at = _FOREVER  # of all that it does
-    id_line = b""
-    route: RouteView | None = None
     decision: Decision | None = None
-    outcome: Outcome | None = None
     group: Group | None = None
     endpoint: Endpoint | None = None
-    connection: UpstreamConnection | None = None
-    delivery: Delivery | None = None
-    copy: Copy | None = None  # of its request, at another version
-    status = 0
-    error = ""  # the code or kind of what went wrong
-    facts = _UNKNOWN
     answered_at = 0.0  # when the model's answer began
-    bytes_out = 0  # of the answer's body
-    trace_id = ""
-    trace: Trace | None = None  # of a request that is sampled
-    asks_continue = False
     is_upgrade = False
-    is_broken = False  # where the request ends cannot be told
-    _upload: Upload | None = None  # a body that is still coming
-    counted: Upload | None = None  # a body that did not come with its head
-    tunnelled = 0  # bytes of the client
-    _body = b""  # what of it there is before anything is sent
-    _length = NO_BODY  # of the body as it is sent
-    _held: list[bytes]
-    _held_bytes = 0
-    _window_at = 0.0  # since when `_window_bytes` of the body have come
-    _window_bytes = 0
-    _failed: tuple[Endpoint, ...] = ()
     tries = 0  # after the first
+    _failed: tuple[Endpoint, ...] = ()
     _has_place = False  # among the version's requests
     _is_retrying = False
-    _is_replayable = True
     _wants_fresh = False  # no kept connection: one was stale
-
-    def __init__(self, downstream: Downstream, head: RequestHead, view: View) -> None:
-        self.downstream = downstream
-        self.plane = downstream.plane
-        self.head = head
-        self.started = _monotonic()
-        self.keep = head.keep_alive
-        self._view = view
-        self._kept = head.kept
 
     def __repr__(self) -> str:
         name = self.route.name if self.route else "no route"
@@ -120,152 +66,6 @@ class Exchange:
     @property
     def version(self) -> str:
         return "" if self.outcome is None else self.outcome.version
-
-    @property
-    def request_id(self) -> str:
-        return self.id_line.partition(b" ")[2].decode()
-
-    @property
-    def is_uploaded(self) -> bool:
-        """Whether the whole request has come."""
-        return self._upload is None
-
-    @property
-    def is_unread(self) -> bool:
-        """Whether the client may still be sending what nobody will read."""
-        return self.is_broken or self._upload is not None
-
-    @property
-    def takes_data(self) -> bool:
-        """Whether what the client sends now is of this exchange."""
-        return self._upload is not None or self.phase is _TUNNEL
-
-    # The request arrives
-
-    def begin(self, rest: bytes) -> None:
-        """Called once, with the bytes that came behind the head."""
-        try:
-            self._arrive(rest)
-        except DownstreamError as error:
-            self.refuse(error)
-
-    def _arrive(self, rest: bytes) -> None:
-        head, plane = self.head, self.plane
-        peer = self.downstream.peer
-        host, forwarded_host = plane.hosts.get(head.host) or plane.host_of(head.host)
-        ours: tuple[bytes, ...]
-        self.id_line = b"X-Request-Id: %032x" % _draw_bits(128)
-        if head.special is None:
-            client_ip = peer.address
-            ours = (peer.forwarded_lines[head.minor], forwarded_host, self.id_line)
-        else:
-            origin = origin_of(head.special, peer, head.minor, plane.trust, _draw_bits)
-            if origin.request_id:
-                self.id_line = b"X-Request-Id: " + origin.request_id
-            client_ip = origin.client_ip
-            if origin.forwarded_host is not None:
-                forwarded_host = b"X-Forwarded-Host: " + origin.forwarded_host
-            ours = (*origin.lines, forwarded_host, self.id_line)
-            self.trace_id = origin.trace_id.decode()
-            if origin.is_sampled and plane.tracer is not None:
-                self.trace = plane.tracer.continued(origin)
-            if origin.is_last_hop and head.method == "OPTIONS":
-                return self._answer_options(rest)
-        if plane.tracer is not None and not self.trace_id:
-            ours += plane.tracer.begun(self)
-        self._ours = ours
-        known = self._view.known.get((head.method, host, head.path))
-        path = canonical_path(head.path) if known is None else known[0]
-        if path is None:
-            if head.path == b"*":
-                return self._answer_options(rest)
-            text = "The path of the request cannot be understood."
-            raise DownstreamError(400, "bad_path", text)
-        self.facts = facts = RequestFacts(
-            head.method, host, path, head.query, head.single, client_ip, peer.is_trusted
-        )
-        if plane.overload.cause is not None:
-            self._take_body(rest, 0, decode=False)
-            plane.overload.count(plane.overload.cause)
-            return self.fail(Overflow("The gateway has more to do than it can; try again."))
-        if known is not None:
-            route = known[1]
-        else:
-            table = self._view.table
-            if table.has_models and head.has_body and table.wants_model(facts):
-                return self._read_first(rest, plane.settings.limits.decision_body_bytes)
-            route = self._find_route(rest)
-            self._view.remember(head.method, host, head.path, path, route)
-        self.route = view = route
-        if view.wants_body and self.head.has_body:
-            most = plane.settings.limits.decision_body_bytes
-            return self._read_first(rest, min(most, view.body_limit or most))
-        self._take_body(rest, view.body_limit, decode=False)
-        return self._decide()
-
-    def _find_route(self, rest: bytes) -> RouteView:
-        route = self._view.table.match(self.facts)
-        if route is None:
-            self._take_body(rest, 0, decode=False)
-            text = "No route of this gateway takes this request."
-            raise DownstreamError(404, "no_route", text)
-        return self._view.routes[route.name]
-
-    def _take_body(self, rest: bytes, limit: int, *, decode: bool) -> None:
-        """Part what belongs to this request's body from what follows it."""
-        head = self.head
-        length = head.length
-        if not head.chunked:
-            if length <= 0:
-                self._length = length  # 0 is said, nothing is not
-                self.downstream.inbox = rest
-                return
-            if len(rest) >= length and (not limit or length <= limit):
-                self._length = length
-                self._body = rest if len(rest) == length else rest[:length]
-                self.downstream.inbox = rest[length:]
-                return
-        self._upload = upload = Upload(head, self.plane.http_limits, limit, decode=decode)
-        self.counted = upload
-        self._length = CHUNKED if head.chunked else length
-        self._window_at, self._window_bytes = self.started, 0
-        body = upload.feed(rest) if rest else b""
-        if upload.is_complete:
-            self._upload = None
-            self._body = body
-            self.downstream.inbox = upload.rest
-        else:
-            self._held = [body]
-            self._held_bytes = len(body)
-            self.asks_continue = head.expect
-
-    # Bodies that the decision needs
-
-    def _read_first(self, rest: bytes, limit: int) -> None:
-        self._take_body(rest, limit, decode=True)
-        if self._upload is None:
-            return self._read_out()
-        if self.asks_continue:
-            self.asks_continue = False  # the model will be sent a body that is there
-            self.downstream.write(CONTINUE)
-        self.deadline = self.started + self.plane.settings.limits.body_idle_seconds
-        self.plane.exchanges.add(self)
-        return None
-
-    def _read_out(self) -> None:
-        """The body is there, without its chunks."""
-        self._length = len(self._body)
-        read_body_facts(self._body, self.facts)
-        if self.route is not None:
-            return self._decide()
-        route = self._view.table.match(self.facts)
-        if route is None:
-            text = "No route of this gateway takes this request."
-            raise DownstreamError(404, "no_route", text)
-        self.route = view = self._view.routes[route.name]
-        if view.body_limit and self._length > view.body_limit:
-            raise too_large(view.body_limit)
-        return self._decide()
 
     # The decision and its place
 
@@ -296,7 +96,7 @@ class Exchange:
             self.proceed()
         elif group.enqueue(self):
             self.phase = _QUEUED
-            self._set_deadline(_monotonic() + view.queue_seconds)
+            self.set_deadline(_monotonic() + view.queue_seconds)
         else:
             self.attempt_failed(Overflow("The model has more to do than it can; try again."))
 
@@ -316,7 +116,7 @@ class Exchange:
         if connection is not None:
             self._send(connection)
         else:
-            self._set_deadline(_FOREVER)
+            self.set_deadline(FOREVER)
             if endpoint.active > endpoint.max_connections:
                 self.plane.mirrors.makes_room(group, endpoint)
             self.plane.spawn(self._connect(endpoint, self.route.connect_seconds))
@@ -373,7 +173,7 @@ class Exchange:
         if body and self.connection is connection:
             connection.send(body)
         if upload is None:
-            self._set_deadline(_monotonic() + view.first_byte_seconds)
+            self.set_deadline(_monotonic() + view.first_byte_seconds)
         else:
             self.resume_upload()
 
@@ -384,56 +184,7 @@ class Exchange:
             body = with_model(body, model)
         return body, len(body)
 
-    def _set_deadline(self, at: float) -> None:
-        self.deadline = at if at < self.ends_at else self.ends_at
-
     # What the downstream side says
-
-    def request_data(self, data: bytes) -> None:
-        """More of the body, or of the tunnel."""
-        upload = self._upload
-        connection = self.connection
-        if upload is None:
-            assert connection is not None
-            connection.send(data)
-            self.tunnelled += len(data)
-            if self.delivery is not None:
-                self.delivery.was_used()
-            return
-        try:
-            data = upload.feed(data)
-        except DownstreamError as error:
-            self.refuse(error)
-            return
-        self._window_bytes += len(data)
-        if self.copy is not None:
-            self.copy.collect(data, upload.is_complete)
-        if upload.is_complete:
-            self._upload = None
-            self.downstream.inbox = upload.rest
-        if connection is not None:
-            self._is_replayable = False
-            if data:
-                connection.send(data)
-            if upload.is_complete and self.phase is _WAITING:
-                assert self.route is not None
-                self._set_deadline(_monotonic() + self.route.first_byte_seconds)
-            return
-        self._held.append(data)
-        self._held_bytes += len(data)
-        if upload.is_complete:
-            self._body = b"".join(self._held)
-            self._held = []
-            if self.phase is _READING:
-                self._try_read_out()
-        elif self._held_bytes > _HELD_BYTES and self.phase is not _READING:
-            self.downstream.pause_reading()
-
-    def _try_read_out(self) -> None:
-        try:
-            self._read_out()
-        except DownstreamError as error:
-            self.refuse(error)
 
     def downstream_ended(self) -> bool:
         """The client has ended its side; True when ours is to stay open."""
@@ -461,14 +212,14 @@ class Exchange:
         self.downstream.pause_reading()
         if self.phase is _WAITING and self.route is not None:
             # It is the model now that must go on.
-            self._set_deadline(_monotonic() + self.route.idle_seconds)
+            self.set_deadline(_monotonic() + self.route.idle_seconds)
 
     def resume_upload(self) -> None:
         if self._upload is not None:
             now = _monotonic()
             self._window_at, self._window_bytes = now, 0
             if self.phase is _WAITING:
-                self._set_deadline(now + self.plane.settings.limits.body_idle_seconds)
+                self.set_deadline(now + self.plane.settings.limits.body_idle_seconds)
         self.downstream.resume_reading()
 
     # What goes wrong
@@ -547,67 +298,9 @@ class Exchange:
         else:
             self.attempt_failed(error)
 
-    def _judge_upload(self, now: float) -> None:
-        """A client that sends slower than the least rate holds a place that others need."""
-        limits = self.plane.settings.limits
-        if self._window_bytes > limits.min_bytes_per_second * (now - self._window_at):
-            self._window_at, self._window_bytes = now, 0
-            self._set_deadline(now + limits.body_idle_seconds)
-            return
-        self.refuse(DownstreamError(408, "body_timeout", "The body did not come in time."))
-
-    def refuse(self, error: DownstreamError) -> None:
-        """The request cannot be carried."""
-        if error.code != "no_route":
-            # What follows on the connection cannot be told from the rest of this request.
-            self.keep = False
-            self.is_broken = True
-        self._respond(error.status, error.code, str(error))
-
     def fail(self, error: UpstreamError) -> None:
         """The request cannot be served."""
         self._respond(error.status, error.code, str(error))
-
-    def broke(self) -> None:
-        """A fault of ours, which the log tells more about."""
-        if self.phase is not _DONE:
-            self.keep = False
-            self.is_broken = True
-            if self.copy is not None:
-                self.copy.withdraw("internal")
-            text = "The gateway has failed; its log says more."
-            self._respond(500, "internal_error", text)
-
-    def _respond(self, status: int, code: str, text: str) -> None:
-        self.error = code
-        if self.delivery is not None and self.delivery.has_begun:
-            return self.delivery.cut(None)  # too late for words
-        dialect = self.route.dialect if self.route is not None else "problem"
-        body, kind = error_body(dialect, status, code, text, self.request_id)
-        keep = self.keep and self._upload is None and not self.plane.is_closing
-        fields = [b"Content-Type: " + kind, b"Content-Length: %d" % len(body)]
-        self._say(status, fields, b"" if self.head.method == "HEAD" else body, keep)
-        return None
-
-    def _answer_options(self, rest: bytes) -> None:
-        """OPTIONS about the gateway itself."""
-        self._take_body(rest, 0, decode=False)
-        fields = [b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]
-        self._say(204, fields, b"", self.keep and self._upload is None)
-
-    def _say(self, status: int, fields: list[bytes], body: bytes, keep: bool) -> None:
-        """An answer of our own."""
-        fields += (self.id_line, self.plane.date_line, b"Server: graygate")
-        if self.outcome is not None:
-            fields += self.outcome.answer_lines
-        if not keep:
-            fields.append(b"Connection: close")
-        elif self.head.minor == 0:
-            fields.append(b"Connection: keep-alive")
-        self.status = status
-        self.bytes_out = len(body)
-        self.downstream.write(answer_head(status, fields) + body)
-        self.finish(keep)
 
     # The end
 

@@ -1,8 +1,8 @@
 """Lines on their way to a file or pipe, without the loop ever waiting for either.
 
-The loop collects lines in a buffer and hands the buffer to a thread a few times a second; the
-thread does nothing but write. When whoever reads a pipe has stopped reading, the thread waits in
-`write`, buffers pile up to a bound, and what comes then is dropped and counted.
+The loop hands over many lines at a time; a thread does nothing but write them. When whoever reads
+a pipe has stopped reading, the thread waits in `write`, lines pile up to a bound, and what comes
+then is dropped and counted.
 """
 
 from __future__ import annotations
@@ -28,16 +28,10 @@ _STDOUT, _STDERR = 1, 2
 
 
 class LineWriter:
-    """Writes lines to a file that is named or open; a named one is opened anew when it was moved.
-
-    For the loop's thread: put a line at the end of `buffer`, with its end in all at most
-    LONGEST_LINE bytes, and count it in `lines`; `flush` several times a second; `end` at the end.
-    """
+    """Writes lines to a file that is named or open; a named one is opened anew when it was moved."""
 
     def __init__(self, target: Path | int) -> None:
-        self.buffer = bytearray()
-        self.lines = 0  # in the buffer
-        self._batches: SimpleQueue[tuple[bytearray, int] | None] = SimpleQueue()
+        self._batches: SimpleQueue[tuple[bytes, int] | None] = SimpleQueue()
         self._handed = 0  # bytes
         self._done = 0  # of them, written or lost; the thread's
         self._refused = 0  # lines that found the queue full
@@ -53,7 +47,7 @@ class LineWriter:
         self._thread = threading.Thread(target=self._run, name="access log", daemon=True)
 
     def __repr__(self) -> str:
-        waiting = len(self.buffer) + self._handed - self._done
+        waiting = self._handed - self._done
         return f"<LineWriter to {self._name}, {waiting} bytes wait, {self.dropped} lines dropped>"
 
     @property
@@ -72,23 +66,17 @@ class LineWriter:
     def start(self) -> None:
         self._thread.start()
 
-    def flush(self) -> None:
-        """Hands over what was collected."""
-        buffer, lines = self.buffer, self.lines
-        if not lines:
-            return
-        self.buffer = bytearray()
-        self.lines = 0
-        if self._handed - self._done + len(buffer) > MOST_BYTES:
+    def put(self, data: bytes, lines: int) -> None:
+        """Hands over so many whole lines; the thread writes them when it can."""
+        if self._handed - self._done + len(data) > MOST_BYTES:
             # Saying so here could wait for the same reader as the lines do.
             self._refused += lines
             return
-        self._handed += len(buffer)
-        self._batches.put((buffer, lines))
+        self._handed += len(data)
+        self._batches.put((data, lines))
 
     def end(self) -> None:
         """The last call: the thread ends when it has written all that was handed over."""
-        self.flush()
         self._batches.put(None)
 
     @property
@@ -113,7 +101,7 @@ class LineWriter:
         if not isinstance(self._target, int) and self._fd >= 0:
             os.close(self._fd)
 
-    def _write(self, data: bytearray) -> None:
+    def _write(self, data: bytes) -> None:
         if not isinstance(self._target, int):
             self._look(self._target)
         if self._is_file:
@@ -139,7 +127,7 @@ class LineWriter:
         self._look_at = now + _LOOK_SECONDS
 
 
-def pieces(data: bytearray) -> Iterator[memoryview]:
+def pieces(data: bytes) -> Iterator[memoryview]:
     """Whole lines, in pieces that a pipe takes as one."""
     view = memoryview(data)
     start = 0

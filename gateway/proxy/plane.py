@@ -39,6 +39,7 @@ from gateway.upstream.fleet import Fleet
 
 if TYPE_CHECKING:
     from gateway.proxy.access_log import AccessLog
+    from gateway.proxy.arrival import Arrival
     from gateway.proxy.exchange import Exchange
     from gateway.proxy.tracing import Tracer
 
@@ -67,7 +68,7 @@ class DataPlane:
         self.request_memo = LineMemo()
         self._response_memo = LineMemo()
         self.clients: set[Downstream] = set()
-        self.exchanges: set[Exchange] = set()
+        self.exchanges: set[Arrival] = set()
         self.most_connections = _most_connections(limits.connections)
         self.view: View | None = None
         self.is_closing = False  # no connection is kept any more
@@ -211,7 +212,7 @@ class DataPlane:
         if self._certificate is not None:
             self._certificate.renew()
 
-    def _expire(self, one: Exchange | Downstream, now: float) -> None:
+    def _expire(self, one: Arrival | Downstream, now: float) -> None:
         try:
             one.expired(now)
         except Exception:

@@ -1,7 +1,7 @@
 """What is told of a finished request: the fields of an access-log line, and of a span.
 
-Everything in a record is fit for a log: it holds no control characters, and no secret that shows
-itself as one. Bodies and header values have no place in it.
+Everything in a record is fit for a log: it is short, holds no control characters, and no secret
+that shows itself as one. Bodies and header values have no place in it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from gateway.routing.unit import parse_source
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
 
-_LONGEST_UNIT = 256
+# Characters; all together make a line that a pipe takes as one, even when each is escaped in JSON.
+_LONGEST_METHOD = 32
+_LONGEST_PATH = 1024
+_LONGEST_UNIT = 128
 _UNIT_BYTES = 8  # of a pseudonym: 16 digits
 _MOST_UNITS = 8192
 _ID_AT = len(b"X-Request-Id: ")
@@ -97,7 +100,7 @@ class Recorder:
         return self._text
 
     def record(self, exchange: Exchange, now: float) -> Record:
-        """On the hot path; its strings are as long as what came, see `shortened`."""
+        """On the hot path."""
         head = exchange.head
         outcome = exchange.outcome
         endpoint = exchange.endpoint
@@ -116,6 +119,10 @@ class Recorder:
             route = exchange.route.name
         if self._tells_address:
             address = exchange.facts.client_ip or exchange.downstream.peer.address
+        if head.query or len(head.target) > _LONGEST_PATH:
+            path = self._shown_target(head.target, exchange)
+        else:
+            path = head.target.decode()
         upload = exchange.counted
         if error or status >= 499:
             level = "error" if status >= 500 or error == "stream_cut" else "warning"
@@ -126,8 +133,8 @@ class Recorder:
             route,
             version,
             reason,
-            head.method,
-            self._shown_target(head.target, exchange) if head.query else head.target.decode(),
+            head.method[:_LONGEST_METHOD],
+            path,
             status,
             "" if endpoint is None else endpoint.target.url,
             (now - started) * 1e6 // 1 / 1e3,
@@ -176,14 +183,8 @@ class Recorder:
         view, hidden = exchange.route, frozenset[str]()
         if view is not None and not self._is_plain:
             hidden = unit_parameters(view.route.spec.unit)
-        return f"{path}?{masked_query(query, hidden)}"
-
-
-def shortened(record: Record, most: int) -> Record:
-    """The record with no text in it longer than this."""
-    values = msgspec.structs.asdict(record).items()
-    cut = {name: v[:most] if isinstance(v, str) else v for name, v in values}
-    return msgspec.convert(cut, Record)
+        shown = f"{path}?{masked_query(query, hidden)}" if query else path
+        return shown if len(shown) <= _LONGEST_PATH else f"{shown[:_LONGEST_PATH]}..."
 
 
 @lru_cache(maxsize=256)  # of few routes

@@ -25,7 +25,6 @@ class Telemetry:
         self.access_log: AccessLog | None = None
         self.tracer: Tracer | None = None
         self._recorder: Recorder | None = None
-        self._writer: LineWriter | None = None
 
     def __repr__(self) -> str:
         return f"<Telemetry: {self.access_log!r}, {self.tracer!r}>"
@@ -38,7 +37,7 @@ class Telemetry:
         self._recorder = recorder = Recorder(settings.access_log)
         if target is not None:
             try:
-                self._writer = writer = LineWriter(target)
+                writer = LineWriter(target)
             except OSError as error:
                 _log.error("There is no access log: %s is not open.", settings.access_log.path)
                 _log.debug("%s", error)
@@ -56,13 +55,13 @@ class Telemetry:
 
     def flush(self) -> None:
         """To be called several times a second."""
-        if self._writer is not None:
-            self._writer.flush()
+        if self.access_log is not None:
+            self.access_log.flush()
 
     async def end(self) -> None:
         """Writes and sends what waits; gives up on whoever does not take it."""
         await asyncio.sleep(0)  # what was aborted just now has yet to hear of it
-        parts = [part for part in (self._writer, self.tracer) if part is not None]
+        parts = [part for part in (self.access_log, self.tracer) if part is not None]
         for part in parts:
             part.end()
         deadline = time.monotonic() + _END_SECONDS
@@ -75,8 +74,8 @@ class Telemetry:
     def dropped(self) -> dict[str, int]:
         """What nobody took in time, by kind."""
         counts = {}
-        if self._writer is not None:
-            counts["access_log"] = self._writer.dropped
+        if self.access_log is not None:
+            counts["access_log"] = self.access_log.dropped
         if self.tracer is not None:
             counts["spans"] = self.tracer.dropped
         return counts

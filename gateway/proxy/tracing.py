@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from gateway.config.settings import Settings, Tracing
-from gateway.proxy.record import Record, Recorder, shortened
+from gateway.proxy.record import Record, Recorder
 
 if TYPE_CHECKING:
+    from gateway.proxy.arrival import Arrival
     from gateway.proxy.exchange import Exchange
     from gateway.proxy.identity import Origin
 
@@ -27,7 +28,6 @@ _log = logging.getLogger(__name__)
 _MOST_WAITING = 4096
 _MOST_PER_BATCH = 256
 _BATCH_SECONDS = 1.0
-_LONGEST_TEXT = 1024
 
 _draw = random.random
 _draw_bits = random.getrandbits
@@ -91,7 +91,7 @@ class Tracer:
         """The trace of a request whose caller samples it."""
         return Trace(int(origin.trace_id, 16), origin.span_id, int(origin.parent_id, 16))
 
-    def begun(self, exchange: Exchange) -> tuple[bytes, ...]:
+    def begun(self, exchange: Arrival) -> tuple[bytes, ...]:
         """Begins a trace for some of the requests that are of none; the lines for the model."""
         if _draw() >= self._share:
             return ()
@@ -109,7 +109,7 @@ class Tracer:
         self._queue.put(
             Finished(
                 trace,
-                shortened(recorder.record(exchange, now), _LONGEST_TEXT),
+                recorder.record(exchange, now),
                 recorder.wall(exchange.started),
                 recorder.wall(now),
                 recorder.wall(answered) if answered else 0.0,
