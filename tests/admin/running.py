@@ -22,6 +22,7 @@ from gateway.config.secret import Secret
 from gateway.config.settings import Admin as AdminSettings
 from gateway.config.settings import Redis, Settings
 from gateway.metrics.numbers import Counted
+from gateway.metrics.standing import ProcessState, Standing
 from gateway.routing.table import Identity
 from gateway.state.store import Store
 from tests.servers import HOST, Server
@@ -62,7 +63,8 @@ class Running:
     session: ClientSession
     workers: list[Worker] = field(default_factory=list)
     counted: Counted = field(default_factory=Counted)
-    is_draining: bool = False
+    standing: Standing = field(default_factory=lambda: Standing(workers=2))
+    processes: list[ProcessState] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -132,7 +134,8 @@ async def running(
             own_id="gateway-1",
             workers=lambda: side.workers,
             counted=lambda: side.counted,
-            is_draining=lambda: side.is_draining,
+            standing=lambda: side.standing,
+            processes=lambda: side.processes,
         )
         side = Running(Admin(context), store, sock.getsockname()[1], session)
         following = asyncio.create_task(store.run())

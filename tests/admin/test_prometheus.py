@@ -59,6 +59,10 @@ async def test_weights_revision_and_workers_are_told(side: Running) -> None:
     assert numbers["split_weight_ratio", ("chat", "v2")] == 0.1
     assert numbers["split_weight_ratio", ("chat", "v3")] == 0
     assert numbers["config_revision", ("chat",)] == 1
+    roles = {labels for name, labels in numbers if name == "version_info"}
+    assert roles == {
+        *(("chat", "v1", "stable"), ("chat", "v2", "candidate"), ("chat", "v3", "candidate")),
+    }
     assert (numbers["workers", ()], numbers["workers_current", ()]) == (2, 1)
 
 
@@ -79,12 +83,14 @@ def worked() -> Counted:
     numbers.gap(0.2)
     numbers.error("connect")
     numbers.in_flight, numbers.retries, numbers.mirrored, numbers.is_panicking = 7, 2, 3, True
+    numbers.mirror_failures["busy"] = 5
     return Counted(
         decisions={("chat", "v2", "weight"): 3},
         numbers={("chat", "v2"): numbers, ("chat", "v1"): Numbers()},
         endpoints={("chat", "v2", "http://10.0.0.2:1"): 0.5},
         connections=11,
         shed={"lag": 4},
+        dropped={"spans": 6},
     )
 
 
@@ -98,10 +104,12 @@ async def test_what_the_workers_counted_is_told(side: Running) -> None:
     assert numbers["errors_total", (*v2, "connect")] == 1
     assert numbers["requests_in_flight", v2] == 7
     assert (numbers["retries_total", v2], numbers["mirrored_total", v2]) == (2, 3)
+    assert numbers["mirror_failures_total", (*v2, "busy")] == 5
     assert (numbers["panic_mode", v2], numbers["panic_mode", v1]) == (1, 0)
     assert numbers["endpoint_healthy", (*v2, "http://10.0.0.2:1")] == 0.5
     assert numbers["connections", ()] == 11
     assert numbers["shed_total", ("lag",)] == 4
+    assert numbers["telemetry_dropped_total", ("spans",)] == 6
 
 
 async def test_times_are_told_as_histograms(side: Running) -> None:

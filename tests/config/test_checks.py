@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from gateway.config.checks import findings, is_loopback
+from gateway.config.checks import findings, has_otel, is_loopback
 from gateway.config.secret import Secret
 from gateway.config.settings import (
+    AccessLog,
     Admin,
     Limits,
     Listen,
     Redis,
     Routing,
     Settings,
+    Tracing,
     Upstream,
 )
 from tests.tls import Authority
@@ -161,3 +164,46 @@ def test_every_trusted_proxy_that_is_no_network_is_told() -> None:
         ("routing.trusted_proxies", f"'proxy' {wrong}"),
         ("routing.trusted_proxies", f"'10.0.0.0/33' {wrong}"),
     ]
+
+
+@pytest.mark.parametrize("path", ["", "auto", "stdout", "stderr", "access.log"])
+def test_an_access_log_goes_where_it_can_go(path: str) -> None:
+    assert told(Settings(access_log=AccessLog(path=path))) == []
+
+
+def test_an_access_log_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    for path in (str(tmp_path), "a\0b"):
+        ((key, what),) = told(Settings(access_log=AccessLog(path=path)))
+        assert (key, what) == ("access_log.path", "must name a file, stdout or stderr")
+    ((_, what),) = told(Settings(access_log=AccessLog(path=str(tmp_path / "no" / "log"))))
+    assert what == "names a file in a folder that is not there"
+
+
+@pytest.mark.parametrize("url", ["http://c:4318", "https://collector/own/path", "http://[::1]:1/"])
+def test_a_collector_is_a_url(url: str) -> None:
+    assert told(Settings(tracing=Tracing(otlp_url=url))) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["collector:4317", "grpc://c", "http://", "http://u:hunter2@c", "http://c/?k=hunter2"]
+)
+def test_another_address_of_a_collector_is_refused_and_not_shown(url: str) -> None:
+    ((key, what),) = told(Settings(tracing=Tracing(otlp_url=url)))
+    assert key == "tracing.otlp_url"
+    assert "http://" in what and "hunter2" not in what
+
+
+def test_a_collector_without_the_extra_is_told_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.config.checks.has_otel", lambda: False)
+    ((key, what),) = told(Settings(tracing=Tracing(otlp_url="http://c:4318")))
+    assert key == "tracing.otlp_url"
+    assert what == "needs the extra otel; install it with: pip install 'graygate[otel]'"
+    assert told(Settings()) == []
+
+
+def test_an_extra_that_is_not_there_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert has_otel()
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
+    assert not has_otel()

@@ -3,8 +3,8 @@ from __future__ import annotations
 import re
 
 from gateway.errors import UpstreamError
-from gateway.metrics.names import ALL, ERRORS, PREFIX, Kind, render_table
-from gateway.metrics.numbers import ERROR_KINDS
+from gateway.metrics.names import ALL, ERRORS, MIRROR_FAILURES, PREFIX, Kind, render_table
+from gateway.metrics.numbers import ERROR_KINDS, MIRROR_FAILURE_KINDS
 
 
 def test_every_name_is_there_once_and_follows_the_conventions() -> None:
@@ -35,3 +35,4 @@ def test_every_failure_of_an_upstream_has_its_kind() -> None:
     kinds = {error.kind for error in UpstreamError.__subclasses__()}
     assert kinds <= set(ERROR_KINDS)
     assert all(kind in ERRORS.help for kind in ERROR_KINDS)
+    assert all(kind in MIRROR_FAILURES.help for kind in MIRROR_FAILURE_KINDS)

@@ -16,6 +16,7 @@ class FakePlane:
     numbers: dict[tuple[str, str], Numbers] = field(default_factory=dict)
     connections: int = 0
     shed: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
     known: list[tuple[str, str, str, bool]] = field(default_factory=list)
 
     def endpoints(self) -> Iterable[tuple[str, str, str, bool]]:

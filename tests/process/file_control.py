@@ -78,11 +78,12 @@ class LineAdmin:
     async def _answer(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         about = {
             "pid": os.getpid(),
-            "draining": self._health.is_draining,
+            "draining": self._health.standing.is_draining,
             "workers": [[one.pid, one.sequence] for one in self._feed.workers],
             "decisions": [[*key, count] for key, count in self._feed.ledger.decisions().items()],
             "password": self._boot.settings.redis.password.reveal(),
             "level": self._boot.settings.log.level,
+            "standing": self._health.standing,
         }
         writer.write(msgspec.json.encode(about) + b"\n")
         writer.close()

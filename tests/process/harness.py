@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -123,7 +123,10 @@ class Gateway:
         drain_seconds: float = 20.0,
         control: str = "tests.process.file_control",
         worker: str = "gateway.process.worker",
+        within: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
     ) -> None:
+        """`within` is a command that runs the one behind it, with `environ` beside our own."""
         self.folder = Path(tempfile.mkdtemp(prefix="graygate-test-"))
         self.settings: dict[str, Any] = {
             "listen": {"host": "127.0.0.1", "port": 0},
@@ -132,6 +135,8 @@ class Gateway:
             "admin": {"port": 0},
         }
         self._modules = {"control": control, "worker": worker}
+        self._within = list(within)
+        self._environ = dict(environ or {})
         self.host = "127.0.0.1"
         self.port = 0
         self.admin_port = 0
@@ -151,7 +156,9 @@ class Gateway:
             path.rmdir() if path.is_dir() else path.unlink()
         self.folder.rmdir()
 
-    def start(self, *, is_ready: bool = True, stderr: int | None = None) -> Self:
+    def start(
+        self, *, is_ready: bool = True, stderr: int | None = None, fds: Sequence[int] = ()
+    ) -> Self:
         self.configure()
         modules = (self._modules["control"], self._modules["worker"])
         command = [sys.executable, "-m", "tests.process.supervised", str(self.folder / "settings")]
@@ -159,10 +166,15 @@ class Gateway:
             **os.environ,
             VARIABLE: str(self.folder / "store"),
             "TMPDIR": str(self.folder),
+            **self._environ,
         }
         with (self.folder / "log").open("ab") as out:
             self.process = subprocess.Popen(
-                [*command, *modules], stdout=subprocess.PIPE, stderr=stderr or out, env=environment
+                [*self._within, *command, *modules],
+                stdout=subprocess.PIPE,
+                stderr=stderr or out,
+                env=environment,
+                pass_fds=fds,
             )
         if is_ready:
             self.wait_ready()
@@ -175,6 +187,11 @@ class Gateway:
         data_url, admin_url = line.split()
         self.port = int(data_url.rpartition(":")[2])
         self.admin_port = int(admin_url.rpartition(":")[2])
+
+    def add_to_path(self) -> None:
+        """Lets the processes import what lies in this gateway's folder."""
+        path = os.pathsep.join(filter(None, [str(self.folder), os.environ.get("PYTHONPATH")]))
+        self._environ |= {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def configure(self, **sections: dict[str, object]) -> None:
         """Writes the settings file, with these settings over what was there."""
@@ -253,6 +270,17 @@ class Gateway:
     def get(self, path: str = "/", **headers: str) -> tuple[int, bytes]:
         with self.asked(path, **headers) as response:
             return response.status, response.read()
+
+
+def kept_request(connection: socket.socket) -> bytes:
+    """The answer to a request on a connection that stays open."""
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    answer = b""
+    while not answer.endswith(b"\r\n\r\none"):
+        part = connection.recv(65536)
+        assert part, answer
+        answer += part
+    return answer
 
 
 class Caller:

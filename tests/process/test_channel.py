@@ -65,6 +65,7 @@ TO_CONTROL: list[ToControl] = [
                 in_flight=4,
                 retries=5,
                 mirrored=2**40,
+                mirror_failures={"busy": 1},
                 is_panicking=True,
                 duration=(0, 3),
                 duration_sum=1.5,

@@ -20,7 +20,8 @@ def test_everything_a_plane_tells_is_in_its_totals() -> None:
     numbers.gap(100.0)
     numbers.error("stream_cut")
     numbers.in_flight, numbers.retries, numbers.mirrored, numbers.is_panicking = 1, 2, 3, True
-    plane = FakePlane({(*V2, "weight"): 4}, {V2: numbers}, 5, {"memory": 6}, [URL])
+    numbers.mirror_failures["busy"] = 4
+    plane = FakePlane({(*V2, "weight"): 4}, {V2: numbers}, 5, {"memory": 6}, {"lines": 7}, [URL])
     assert totals_of(plane) == Totals(
         decisions=((*V2, "weight", 4),),
         versions=(
@@ -32,6 +33,7 @@ def test_everything_a_plane_tells_is_in_its_totals() -> None:
                 in_flight=1,
                 retries=2,
                 mirrored=3,
+                mirror_failures={"busy": 4},
                 is_panicking=True,
                 duration=tuple(numbers.duration),
                 duration_sum=0.015,
@@ -44,6 +46,7 @@ def test_everything_a_plane_tells_is_in_its_totals() -> None:
         endpoints=(URL,),
         connections=5,
         shed={"memory": 6},
+        dropped={"lines": 7},
     )
 
 
@@ -51,11 +54,13 @@ def test_totals_do_not_change_when_counting_goes_on() -> None:
     plane = FakePlane({(*V2, "weight"): 1}, {V2: Numbers()}, 1, {"lag": 1})
     plane.numbers[V2].finished(200, 0.1)
     plane.numbers[V2].error("timeout")
+    plane.numbers[V2].mirror_failures["rate"] = 1
     totals = totals_of(plane)
     before = encode(totals)
     plane.numbers[V2].finished(200, 0.1)
     plane.numbers[V2].error("timeout")
     plane.numbers[V2].gap(0.1)
+    plane.numbers[V2].mirror_failures["rate"] += 1
     plane.shed["lag"] += 1
     plane.decisions[*V2, "weight"] += 1
     assert encode(totals) == before
@@ -70,7 +75,7 @@ def test_versions_that_nothing_happened_to_are_not_sent() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("in_flight", 1), ("retries", 1), ("mirrored", 1), ("is_panicking", True),
-     ("codes", {499: 1}), ("errors", {"connect": 1})],
+     ("codes", {499: 1}), ("errors", {"connect": 1}), ("mirror_failures", {"rate": 1})],
 )  # fmt: skip
 def test_a_version_that_anything_happened_to_is_sent(name: str, value: object) -> None:
     plane = FakePlane(numbers={V2: Numbers()})

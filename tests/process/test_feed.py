@@ -73,6 +73,7 @@ class Channel:
 
     async def end_worker(self, worker: FakeWorker) -> None:
         await self._end(worker)
+        await worker.link.finish()
 
     async def close(self) -> None:
         for who in list(self._tasks):
@@ -245,6 +246,36 @@ async def test_counts_arrive_and_are_kept_when_the_worker_ends(channel: Channel)
     await channel.end_worker(worker)
     wanted = {("chat", "v2", "weight"): 4}
     await until(lambda: channel.feed.ledger.decisions() == wanted, "the last word is there")
+
+
+async def test_counts_survive_a_control_that_is_killed(channel: Channel) -> None:
+    gone, stays = channel.worker(0), channel.worker(1)
+    gone.counted = Totals(decisions=(("chat", "v2", "weight", 3),))
+    stays.counted = Totals(decisions=(("chat", "v2", "weight", 4),))
+    wanted = {("chat", "v2", "weight"): 7}
+    await until(lambda: channel.feed.ledger.decisions() == wanted, "both are counted")
+    await channel.end_control()
+    await channel._end(gone)  # while nobody hears it
+    feed = channel.start_control()
+    assert feed.ledger.decisions() == wanted
+    await until(lambda: len(feed.workers) == 1, "the one that stays is back")
+    stays.counted = Totals(decisions=(("chat", "v2", "weight", 5),))
+    wanted = {("chat", "v2", "weight"): 8}
+    await until(lambda: feed.ledger.decisions() == wanted, "it is counted once")
+
+
+async def test_the_last_word_waits_for_a_control_that_is_being_replaced(channel: Channel) -> None:
+    worker = channel.worker(0)
+    await until(lambda: len(channel.feed.workers) == 1, "the worker is connected")
+    await channel.end_control()
+    await channel._end(worker)
+    worker.counted = Totals(decisions=(("chat", "v2", "weight", 4),))
+    saying = asyncio.create_task(worker.link.finish())
+    await asyncio.sleep(0)
+    feed = channel.start_control()
+    await saying
+    wanted = {("chat", "v2", "weight"): 4}
+    await until(lambda: feed.ledger.decisions() == wanted, "the last word is there")
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,19 @@ import threading
 import pytest
 
 from gateway.config.secret import Secret
-from gateway.config.settings import Admin, Redis, Routing, Settings
+from gateway.config.settings import AccessLog, Admin, Redis, Routing, Settings
 from gateway.errors import ChannelError
+from gateway.metrics.standing import Standing
 from gateway.process.handover import (
-    DRAINING,
+    RETIRE,
     ControlBoot,
     Lifeline,
     WorkerBoot,
     encode_boot,
     receive_boot,
     settings_for_worker,
+    standing_of,
+    standing_word,
 )
 
 SETTINGS = Settings(
@@ -55,10 +58,22 @@ def test_start_up_data_larger_than_a_socket_buffer_arrives_whole() -> None:
 
 
 def test_a_worker_does_not_learn_the_secrets_of_the_store_and_the_operators() -> None:
-    boot = WorkerBoot(settings=settings_for_worker(SETTINGS), index=0, channel_path="/c", data_fd=3)
+    boot = WorkerBoot(
+        settings=settings_for_worker(SETTINGS, Secret("pseudonyms")),
+        index=0,
+        channel_path="/c",
+        data_fd=3,
+    )
     sent = encode_boot(boot)
     assert b"of the store" not in sent and b"of the operators" not in sent
     assert b"of the testers" in sent
+
+
+def test_all_workers_make_the_same_pseudonyms_with_the_key_set_or_that_of_the_gateway() -> None:
+    ours, theirs = Secret("of the gateway"), Secret("of the settings")
+    assert settings_for_worker(Settings(), ours).access_log.units_key == ours
+    given = Settings(access_log=AccessLog(units_key=theirs))
+    assert settings_for_worker(given, ours).access_log.units_key == theirs
 
 
 @pytest.mark.parametrize("kept", [0, 3, 30])
@@ -79,9 +94,9 @@ async def test_words_go_both_ways_and_the_end_of_the_supervisor_is_noticed() -> 
     try:
         lifeline.say("ready")
         assert ours.recv(100) == b"ready\n"
-        ours.sendall(b"drain")
-        ours.sendall(b"ing\nmore\n")
-        assert [await heard.get(), await heard.get()] == [DRAINING, "more"]
+        ours.sendall(b"ret")
+        ours.sendall(b"ire\nmore\n")
+        assert [await heard.get(), await heard.get()] == [RETIRE, "more"]
         assert repr(lifeline) == "<Lifeline whole>"
         ours.close()
         await asyncio.wait_for(lifeline.supervisor_gone.wait(), 5)
@@ -90,3 +105,17 @@ async def test_words_go_both_ways_and_the_end_of_the_supervisor_is_noticed() -> 
     finally:
         lifeline.close()
         ours.close()
+
+
+def test_how_things_stand_goes_in_one_word_and_comes_back() -> None:
+    standing = Standing(
+        started_at=1.5, workers=2, restarts={"worker 0": 3}, looping=("worker 0",), reloads=4
+    )
+    word = standing_word(standing)
+    assert "\n" not in word
+    assert standing_of(word) == standing
+
+
+@pytest.mark.parametrize("word", [RETIRE, "standing", "standing {", 'standing {"workers": "x"}'])
+def test_a_word_that_is_no_standing_changes_nothing(word: str) -> None:
+    assert standing_of(word) is None

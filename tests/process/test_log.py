@@ -9,9 +9,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
+from gateway.config.log_text import Redactor
+from gateway.config.secret import Secret
 from gateway.config.settings import Log
 from gateway.process.log import JsonLines, RepeatFilter, TextLines, configure, printable
 
@@ -86,8 +89,9 @@ def test_the_same_message_is_written_once_in_ten_seconds_and_then_with_its_numbe
 def test_ever_new_messages_do_not_fill_the_memory() -> None:
     repeats = RepeatFilter(lambda: 100.0)
     for number in range(10_000):
-        assert repeats.filter(record("request %d", number))
+        repeats.filter(record("request %d", number))
     assert len(repeats._seen) <= 256
+    assert len(repeats._kinds) == 1
 
 
 def test_auto_is_json_where_nobody_looks(root: logging.Logger) -> None:
@@ -131,3 +135,97 @@ def test_text_and_level_are_as_set_and_the_last_call_counts(root: logging.Logger
     root.error("this")
     assert first.getvalue() == ""
     assert out.getvalue().endswith("error   worker 0: this\n")
+
+
+def test_messages_of_one_kind_are_summed_up_when_they_are_too_many() -> None:
+    now = [100.0]
+    repeats = RepeatFilter(lambda: now[0])
+    passed = sum(repeats.filter(record("route %d failed", number)) for number in range(80))
+    assert passed == 50
+    assert repeats.filter(record_of_another_place())
+    assert repeats.due() == []
+    now[0] += 10.0
+    (summary,) = repeats.due()
+    assert summary.getMessage() == "30 more messages of this kind were left out: route %d failed"
+    assert repeats.due() == []
+    assert repeats.filter(record("route %d failed", 1000))
+
+
+def record_of_another_place() -> logging.LogRecord:
+    return logging.LogRecord("graygate", logging.WARNING, "other.py", 7, "route %d", (1,), None)
+
+
+def test_few_messages_of_a_kind_for_ever_are_all_written() -> None:
+    now = [100.0]
+    repeats = RepeatFilter(lambda: now[0])
+    for number in range(500):
+        now[0] += 1.0
+        assert repeats.filter(record("number %d", number))
+
+
+def test_the_sum_is_written_before_the_next_event_or_at_the_end(root: logging.Logger) -> None:
+    out = io.StringIO()
+    configure(Log(), "control", out)
+    for number in range(70):
+        root.warning("number %d", number)
+    configure(Log(), "control", io.StringIO())  # the end of the first
+    last = json.loads(out.getvalue().splitlines()[-1])
+    assert last["message"] == "20 more messages of this kind were left out: number %d"
+    assert len(out.getvalue().splitlines()) == 51
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_A14_no_secret_gets_into_a_line_or_a_traceback(
+    root: logging.Logger, form: Literal["text", "json"]
+) -> None:
+    out = io.StringIO()
+    configure(Log(format=form), "worker 0", out, secrets=[Secret("hunter2 it is")])
+    root.warning("cannot reach redis://:%s@host", "canary-5ecret")
+    root.warning("headers were %r", {"Authorization": "Bearer canary-5ecret"})
+    root.warning("the password %s does not fit", "hunter2 it is")
+    try:
+        raise ValueError("hunter2 it is", "x-api-key: canary-5ecret")
+    except ValueError:
+        root.exception("it failed")
+    assert len(out.getvalue().splitlines()) == 4
+    assert "hunter2" not in out.getvalue() and "canary-5ecret" not in out.getvalue()
+    assert "ValueError" in out.getvalue()
+
+
+def test_A14_a_secret_at_the_place_where_a_message_is_cut_is_hidden_as_a_whole() -> None:
+    lines = JsonLines("control", Redactor([Secret("hunter2hunter2")]))
+    for length in range(4080, 4100):
+        assert "hunter2" not in lines.format(record("x" * length + "hunter2hunter2"))
+
+
+def test_a_log_that_nobody_reads_makes_nobody_wait() -> None:
+    code = """
+import logging, sys
+from gateway.config.settings import Log
+from gateway.process.log import configure
+configure(Log(), "worker 0")
+for number in range(3000):
+    logging.getLogger(f"n{number}").handle(
+        logging.LogRecord("n", logging.ERROR, f"{number}.py", 1, "x" * 2000 + "%d", (number,), None)
+    )
+print("alive", flush=True)
+sys.stdin.read()
+logging.error("and now somebody reads")
+"""
+    theirs, ours = os.pipe()
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=ours
+    )
+    os.close(ours)
+    assert child.stdout is not None and child.stdin is not None
+    assert child.stdout.readline() == b"alive\n"  # with most of it still to be written
+    received = bytearray()
+    child.stdin.close()
+    while data := os.read(theirs, 65536):
+        received += data
+    assert child.wait(20) == 0
+    child.stdout.close()
+    os.close(theirs)
+    messages = [json.loads(line)["message"] for line in received.splitlines()]
+    assert any("messages were lost: nobody read them." in message for message in messages[-2:])
+    assert 900 < len(messages) < 3000

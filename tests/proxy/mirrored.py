@@ -55,7 +55,9 @@ def lost(side: Side) -> dict[str, int]:
 def active(side: Side) -> int:
     """Places taken of the mirror's version."""
     assert side.plane.view is not None
-    return side.plane.view.routes["chat"].groups["v2"].active
+    group = side.plane.view.routes["chat"].groups["v2"]
+    assert sum(endpoint.active for endpoint in group.endpoints) == group.active
+    return group.active
 
 
 def connections(side: Side) -> int:

@@ -15,7 +15,7 @@ from gateway.proxy.plane import DataPlane
 from gateway.routing.lists import blacklist_name, whitelist_name
 from gateway.routing.spec import RouteSpec, VersionSpec
 from gateway.routing.table import Identity, Table, compile_route
-from tests.proxy.link import Ending, Link
+from tests.proxy.link import SECONDS, Ending, Link
 from tests.proxy.message import Answer, read_answer
 from tests.proxy.model import Model
 
@@ -78,7 +78,12 @@ class Side:
     async def stop(self) -> None:
         for client in self.clients:
             client.transport.abort()
-        await self.plane.drain(0)
+        await self.drain(0)
+
+    async def drain(self, seconds: float) -> None:
+        """Drains the plane; one that hangs fails the test, which no signal could end on uvloop."""
+        async with asyncio.timeout(seconds + SECONDS):
+            await self.plane.drain(seconds)
 
     # What is routed where.
 

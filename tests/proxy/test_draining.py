@@ -32,7 +32,7 @@ async def test_L11_running_streams_finish_and_idle_connections_are_told(side: Si
     client.send(GET)
     assert (await read_head(client)).status == 200
     assert await read_chunk(client) == b"one"
-    draining = asyncio.create_task(side.plane.drain(10))
+    draining = asyncio.create_task(side.drain(10))
     side.model.answer = OK
     await until(lambda: side.plane.is_closing, "it drains")
     answer = await idle.ask()
@@ -52,7 +52,7 @@ async def test_L11_idle_connections_are_ended_after_a_second(side: Side) -> None
     clients = [await side.dial() for _ in range(3)]
     for client in clients:
         await client.ask()
-    await side.plane.drain(10)
+    await side.drain(10)
     for client in clients:
         assert await client.to_end() == b""
 
@@ -63,7 +63,7 @@ async def test_L11_what_takes_longer_than_it_may_is_cut_and_does_not_look_whole(
     client = await side.dial()
     client.send(GET)
     assert (await read_head(client)).status == 200
-    await side.plane.drain(0.2)
+    await side.drain(0.2)
     assert await client.to_end(None) == b"3\r\none\r\n"
     may_end.set()
 
@@ -80,7 +80,7 @@ async def test_L11_a_request_that_waits_for_its_answer_is_served(side: Side) -> 
     client = await side.dial()
     client.send(GET)
     await until(lambda: bool(side.model.requests), "the model has it")
-    draining = asyncio.create_task(side.plane.drain(10))
+    draining = asyncio.create_task(side.drain(10))
     await until(lambda: side.plane.is_closing, "it drains")
     may_answer.set()
     answer = await client.answer()
@@ -92,7 +92,7 @@ async def test_L11_connections_that_wait_to_be_accepted_are_served(side: Side) -
     clients = [await side.dial() for _ in range(20)]
     for client in clients:
         client.send(GET)
-    await side.plane.drain(10)
+    await side.drain(10)
     for client in clients:
         assert (await client.answer()).status == 200
 
@@ -103,7 +103,7 @@ async def test_L11_nothing_is_left_of_what_was_cut(side: Side) -> None:
     for client in clients:
         client.send(GET)
     await until(lambda: len(side.model.requests) == 5, "the model has them")
-    await side.plane.drain(0)
+    await side.drain(0)
     assert side.in_flight() == 0 and side.plane.connections == 0
     for client in clients:
         await client.to_end(None)

@@ -120,7 +120,7 @@ async def test_A14_the_access_log_holds_no_secret_and_one_line_for_each_request(
         client.send(head + b"X-User-Id: %b\r\nConnection: close\r\n\r\n" % canary)
         await client.answer()
         await client.to_end(None)
-    await side.plane.drain(1)
+    await side.drain(1)
     written = path.read_bytes()
     assert canary not in written
     records = [json.loads(line) for line in written.splitlines()]
@@ -136,6 +136,6 @@ async def test_A13_a_long_target_is_cut_in_the_access_log(start: Start, tmp_path
     side = await start(access_log={"path": str(path)})
     assert (await side.ask("/" + "x" * 8000)).status == 200
     assert (await side.ask("/" + '"' * 8000)).status == 200
-    await side.plane.drain(1)
+    await side.drain(1)
     lines = path.read_bytes().splitlines()
     assert len(lines) == 2 and all(json.loads(line) and len(line) < 4096 for line in lines)

@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from gateway.http1.chunks import chunk
 from gateway.proxy.mirror import Mirrors
 from gateway.routing.spec import VersionSpec
 from tests.proxy.conftest import Start
@@ -25,7 +26,7 @@ from tests.proxy.mirrored import (
     the_copy,
 )
 from tests.proxy.model import OK, Model, ModelLink, Script
-from tests.proxy.scripts import silent
+from tests.proxy.scripts import EVENTS, silent
 from tests.proxy.side import GET, Client, Side
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b"
@@ -308,6 +309,7 @@ async def test_upgraded_connections_are_not_copied(side: Side, other: Model) -> 
     client = await side.dial()
     client.send(b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
     assert (await client.answer()).status == 101
+    assert not side.plane.mirrors.copies
     assert (mirrored(side), lost(side), other.links) == (0, {}, [])
 
 
@@ -456,6 +458,32 @@ async def test_a_plane_that_is_closing_makes_no_copies(side: Side, other: Model)
 
 
 # Who listens.
+
+
+async def test_of_what_was_given_up_no_notes_are_kept(side: Side, other: Model) -> None:
+    with_alice(side, other, max_requests=1)
+    pairs_of(side)
+    other.answer = unless("/alice", silent)
+    may_end = asyncio.Event()
+
+    async def streaming(link: ModelLink, request: Request) -> None:
+        await link.body(request)
+        link.send(EVENTS + chunk(b"one"))
+        await may_end.wait()
+        link.send(chunk(b"two") + b"0\r\n\r\n")
+
+    side.model.answer = streaming
+    client = await side.dial()
+    client.send(of("bob"))
+    await client.through(b"one")
+    await until(lambda: active(side) == 1, "the copy is sent")
+    [copy] = side.plane.mirrors.copies
+    assert copy.primary is not None and copy.primary.half().beginning == b"one"
+    assert (await side.once(of("alice"))).status == 200
+    may_end.set()
+    await client.through(b"0\r\n\r\n")
+    half = copy.primary.half()
+    assert (half.beginning, half.size_bytes) == (b"", 3)
 
 
 async def test_where_nobody_compares_nothing_is_noted(side: Side, other: Model) -> None:

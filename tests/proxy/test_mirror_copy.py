@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from gateway.proxy.pair import Capture
 from gateway.routing.spec import VersionSpec
 from tests.proxy.conftest import Start
 from tests.proxy.link import Ending, until
@@ -411,7 +412,17 @@ async def test_a_request_that_is_answered_before_it_is_whole_is_not_copied(
     assert (lost(side), other.links) == ({"incomplete": 1}, [])
 
 
-async def test_a_request_that_is_sent_again_is_copied_once(side: Side, other: Model) -> None:
+async def test_a_request_that_is_sent_again_is_copied_once(
+    side: Side, other: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    counted = Capture.sent
+
+    def counting(capture: Capture, now: float) -> None:
+        sent.append(capture.version)
+        counted(capture, now)
+
+    monkeypatch.setattr(Capture, "sent", counting)
     pairs = pairs_of(side)
     assert (await side.ask()).status == 200  # leaves a connection
     mirror(side, other.url)
@@ -431,6 +442,7 @@ async def test_a_request_that_is_sent_again_is_copied_once(side: Side, other: Mo
     await settled(side)
     [pair] = pairs
     assert (pair.primary.status, pair.primary.failure, pair.primary.beginning) == (200, "", b"ok")
+    assert sent.count("v1") == 2, "its time counts from the attempt that was answered"
 
 
 async def test_what_goes_to_another_version_after_all_is_not_copied(
