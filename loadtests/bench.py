@@ -206,9 +206,12 @@ async def load(job: Job) -> Outcome:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode:
-        raise RuntimeError((complaints.decode().strip() or "ended").splitlines()[-1])
-    return msgspec.json.decode(told, type=Outcome)
+    try:
+        return msgspec.json.decode(told, type=Outcome)
+    except msgspec.DecodeError as error:
+        words = (complaints.decode().strip() or "no complaint").splitlines()[-1]
+        code = process.returncode
+        raise RuntimeError(f"the load ended with {code}, {len(told)} bytes: {words}") from error
 
 
 async def _profile(

@@ -174,6 +174,7 @@ def main() -> None:
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     gc.disable()  # short runs; a pass over all connections would hold up their answers
     sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(run(job))))
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
