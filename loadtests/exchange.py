@@ -20,7 +20,7 @@ from gateway.proxy.downstream import Downstream
 from gateway.proxy.plane import DataPlane
 from gateway.routing.spec import RouteSpec, VersionSpec
 from gateway.routing.table import Identity, Table, compile_route
-from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.connection import UpstreamConnection, new_inlet
 from loadtests.figures import HEADINGS, row
 
 ROUNDS, REQUESTS = 15, 4000
@@ -77,7 +77,7 @@ def plane_with(connection: UpstreamConnection) -> DataPlane:
 
 def main() -> None:
     spare = DataPlane(Settings())
-    connection = UpstreamConnection(spare.request_memo, spare.http_limits)
+    connection = UpstreamConnection(spare.request_memo, spare.http_limits, new_inlet())
     plane = plane_with(connection)
     client = Downstream(plane)
     client.connection_made(cast(asyncio.Transport, NoSocket()))

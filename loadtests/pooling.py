@@ -17,7 +17,7 @@ from gateway.http1.limits import Limits
 from gateway.http1.lines import LineMemo
 from gateway.routing.spec import RouteSpec, VersionSpec
 from gateway.routing.table import Identity, Route, Table, compile_route
-from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.connection import UpstreamConnection, new_inlet
 from gateway.upstream.fleet import Fleet
 from gateway.upstream.group import Group
 from loadtests.decision import ROUNDS, per_call, print_row
@@ -57,7 +57,7 @@ def requesting(count: int, balance: str = "least", ejected: int = 0) -> Callable
     group = version_of(count, balance)
     clock = time.monotonic
     for endpoint in group.endpoints:
-        connection = UpstreamConnection(LineMemo(), Limits())
+        connection = UpstreamConnection(LineMemo(), Limits(), new_inlet())
         connection.connection_made(_Nowhere())
         endpoint.give_back(connection, float("inf"))  # never too old
     for endpoint in group.endpoints[:ejected]:
@@ -82,7 +82,9 @@ def requesting(count: int, balance: str = "least", ejected: int = 0) -> Callable
 
 def fleet() -> Fleet:
     return Fleet(
-        Settings(), lambda: UpstreamConnection(LineMemo(), Limits()), draw=random.Random(1).random
+        Settings(),
+        lambda: UpstreamConnection(LineMemo(), Limits(), new_inlet()),
+        draw=random.Random(1).random,
     )
 
 

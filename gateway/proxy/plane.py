@@ -33,7 +33,7 @@ from gateway.proxy.telemetry import Telemetry
 from gateway.proxy.tls import ServerCertificate
 from gateway.proxy.view import View, follow
 from gateway.routing.table import Table
-from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.connection import UpstreamConnection, new_inlet
 from gateway.upstream.endpoint import Endpoint
 from gateway.upstream.fleet import Fleet
 
@@ -67,6 +67,7 @@ class DataPlane:
         self.trust = Trust(networks_of(settings.routing.trusted_proxies))
         self.request_memo = LineMemo()
         self._response_memo = LineMemo()
+        self._inlet = new_inlet()
         self.clients: set[Downstream] = set()
         self.exchanges: set[Arrival] = set()
         self.most_connections = _most_connections(limits.connections)
@@ -285,7 +286,7 @@ class DataPlane:
         return self._fleet.endpoints(time.monotonic())
 
     def _new_connection(self) -> UpstreamConnection:
-        return UpstreamConnection(self._response_memo, self.http_limits)
+        return UpstreamConnection(self._response_memo, self.http_limits, self._inlet)
 
 
 def _most_connections(wanted: int | str) -> int:

@@ -80,6 +80,11 @@ class Link(asyncio.Protocol):
         return bytes(self.received[self._taken :])
 
     @property
+    def taken(self) -> int:
+        """How many bytes were read."""
+        return self._taken
+
+    @property
     def has_more(self) -> bool:
         """Whether there is something to read, be it the end."""
         return self._taken < len(self.received) or self.ending is not None

@@ -18,7 +18,7 @@ class Asked:
     """One request as a model got it, and what it was answered."""
 
     number: int
-    caller: int
+    caller: str  # its address
     method: str
     target: str
     starts: int  # where in the bytes of its connection
@@ -47,11 +47,8 @@ class Replying:
         number = len(self.asked)
         reply = self.replies[number % len(self.replies)]
         address = request.one("X-Forwarded-For") or ""
-        caller = int(address.rpartition(".")[2])
         starts = link.taken - len(request.head)
-        asked = Asked(
-            number, caller, request.method, request.target, starts, link, reply
-        )
+        asked = Asked(number, address, request.method, request.target, starts, link, reply)
         self.asked.append(asked)
         if not reply.is_early:
             await self._read(asked, request)
@@ -60,7 +57,7 @@ class Replying:
             await self._read(asked, request)
         self._end(link, reply.end)
         is_over = reply.end is not End.STAY or reply.cut < 100
-        if is_over or reply.framed in (Framed.CLOSE, Framed.GARBAGE, Framed.SWITCHED):
+        if is_over or reply.framed in (Framed.CLOSE, Framed.OLD, Framed.GARBAGE, Framed.SWITCHED):
             await link.when(lambda: link.ending is not None, "the end of the connection", None)
             link.close()
 
@@ -79,13 +76,15 @@ class Replying:
             if piece is not heads and reply.pauses:
                 await turns(reply.pauses)
             asked.link.send(piece + (reply.extra if left == 0 and most == len(whole) else b""))
-        has_body = asked.method != "HEAD" and reply.status not in _BODILESS
         if reply.framed is Framed.SWITCHED:
             asked.tunnelled = whole[len(heads) : most] + reply.extra
-        elif most >= len(heads) and (most == len(whole) or not has_body):
+        elif reply.framed is Framed.GARBAGE or most < len(heads) or (reply.framed is Framed.TWICE and reply.status not in _BODILESS):
+            return
+        elif pieces and reply.framed in (Framed.CLOSE, Framed.OLD):
+            if reply.end in (End.CLOSE, End.HALF):
+                asked.answered = whole[len(heads) : most]
+        elif most == len(whole):
             asked.answered = body
-        elif reply.framed in (Framed.CLOSE, Framed.OLD) and most >= len(heads):
-            asked.answered = whole[len(heads) : most]
 
     def _end(self, link: ModelLink, end: End) -> None:
         if end is End.CLOSE:
@@ -113,7 +112,7 @@ def written(asked: Asked, reply: Reply) -> tuple[bytes, list[bytes], bytes]:
         head += b"Connection: close\r\n"
     if reply.status in _BODILESS:
         pass
-    elif reply.framed in (Framed.LENGTH, Framed.TWICE, Framed.OLD):
+    elif reply.framed in (Framed.LENGTH, Framed.TWICE):
         head += b"Content-Length: %d\r\n" % sum(reply.sizes)
     if reply.framed in (Framed.CHUNKS, Framed.TWICE) and reply.status not in _BODILESS:
         head += b"Transfer-Encoding: chunked\r\n"

@@ -167,14 +167,15 @@ def replies(draw: st.DrawFn) -> Reply:
     end = draw(st.sampled_from([End.STAY] * (1 if is_cut else 6) + _CLOSING * 2))
     sizes = tuple(draw(_SIZES))
     extra = b""
-    if sum(sizes) < 5000 and draw(st.integers(0, 9)) == 0:
+    ends_body = framed in (Framed.CLOSE, Framed.OLD)  # the end of the connection is that of it
+    if sum(sizes) < 5000 and not ends_body and draw(st.integers(0, 9)) == 0:
         # What comes later than the answer cannot be told from the next one.
         extra = draw(st.sampled_from([b"x", b"\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]))
     return Reply(
         framed=framed,
         sizes=sizes,
         status=draw(st.sampled_from([200, 200, 200, 204, 304, 404, 500])),
-        end=draw(st.sampled_from([End.CLOSE, End.HALF])) if framed is Framed.CLOSE else end,
+        end=draw(st.sampled_from(_CLOSING)) if ends_body else end,
         cut=draw(st.sampled_from([0, 3, 40, 80, 97, 99])) if is_cut else 100,
         is_early=draw(st.integers(0, 4)) == 0,
         says_close=draw(st.integers(0, 3)) == 0,

@@ -13,7 +13,7 @@ from gateway.http1.limits import Limits
 from gateway.http1.lines import LineMemo
 from gateway.routing.spec import RouteSpec, VersionSpec
 from gateway.routing.table import Identity, Table, compile_route
-from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.connection import UpstreamConnection, new_inlet
 from gateway.upstream.dial import Dialer
 from gateway.upstream.endpoint import Endpoint
 from gateway.upstream.fleet import Fleet
@@ -63,7 +63,7 @@ class FakeTransport(asyncio.Transport):
 
 
 def connection() -> UpstreamConnection:
-    return UpstreamConnection(_MEMO, _LIMITS)
+    return UpstreamConnection(_MEMO, _LIMITS, new_inlet())
 
 
 def stands() -> UpstreamConnection:
