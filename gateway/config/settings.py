@@ -127,7 +127,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         setting("open client connections per worker; auto = half of its file descriptors"),
     ] = "auto"
     line_bytes: Annotated[
-        Annotated[int, Meta(ge=256)], setting("bytes of a request line or header line")
+        Annotated[int, Meta(ge=256)], setting("bytes of the first line of a request")
     ] = 8192
     head_bytes: Annotated[
         Annotated[int, Meta(ge=1024)], setting("bytes of a request's or answer's whole head")
@@ -225,6 +225,10 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
     token: Annotated[
         Secret, setting("bearer token; without one the admin port stays on loopback")
     ] = Secret()
+    hosts: Annotated[
+        tuple[str, ...],
+        setting("names that callers may call the admin port by, besides addresses; * = any"),
+    ] = ()
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
