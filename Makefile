@@ -33,6 +33,9 @@ run: $(VENV)/run.stamp  ## try it: store, two demo models, gateway; Ctrl-C stops
 test: $(VENV)/test.stamp  ## run the tests
 	$(BIN)/python -m pytest
 
+fuzz: $(VENV)/test.stamp  ## look for what nobody has thought of; GRAYGATE_FUZZ_SECONDS each
+	GRAYGATE_FUZZ_SECONDS=$${GRAYGATE_FUZZ_SECONDS:-300} $(BIN)/python -m pytest -m fuzz
+
 check: $(VENV)/dev.stamp  ## lint, format, types, import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,4 +51,7 @@ $(PEERS)/peers.stamp: loadtests/peers/requirements.txt | $(BIN)/python
 bench: $(VENV)/run.stamp $(PEERS)/peers.stamp  ## compare with other proxies; takes half an hour
 	$(BIN)/python -m loadtests.bench $(BENCH)
 
-.PHONY: help run test check bench
+soak: $(VENV)/run.stamp  ## half an hour of trouble, then everything must be back in place
+	$(BIN)/python -m loadtests.soak $(SOAK)
+
+.PHONY: help run test fuzz check bench soak

@@ -16,6 +16,13 @@ from tests.servers import Redis, Server, Valkey
 from tests.tls import Authority
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # Tests that look for what nobody has thought of.
+    config.addinivalue_line(
+        "markers", "fuzz: as long as GRAYGATE_FUZZ_SECONDS says (each), a moment by default"
+    )
+
+
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[Server]:
     """One server for the whole run; tests take `store`, which is the same server, emptied."""

@@ -30,9 +30,8 @@ _draw = random.random
 class AccessLog:
     """Notes finished requests, and writes them down together.
 
-    Measured in a worker under load, a record that is encoded at once costs four times as much as
-    one of a batch: what an encoder needs is not in the processor's caches in the middle of a
-    request.
+    In a worker under load, encoding a record in a batch took 0.6 µs, and 2 µs in the middle of a
+    request, where nothing that an encoder needs is in the processor's caches.
     """
 
     def __init__(self, settings: AccessLogSettings, recorder: Recorder, writer: LineWriter) -> None:

@@ -28,7 +28,10 @@ _STDOUT, _STDERR = 1, 2
 
 
 class LineWriter:
-    """Writes lines to a file that is named or open; a named one is opened anew when it was moved."""
+    """Writes to a file that is named or open; a named one is opened anew when it was moved away.
+
+    `start`, `put` and `end` are for the loop's thread.
+    """
 
     def __init__(self, target: Path | int) -> None:
         self._batches: SimpleQueue[tuple[bytes, int] | None] = SimpleQueue()

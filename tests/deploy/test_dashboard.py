@@ -4,41 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.deploy.rules import DEPLOY, exposed_names, promtool, records, used_names
+from tests.deploy.dashboard import DASHBOARD, asked, panels, queries
+from tests.deploy.rules import exposed_names, promtool, records, used_names
 
-DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "graygate.json").read_text())
 _SCHEMA = 39  # Grafana 10.4 and newer; older ones are upgraded when they are loaded
-
-
-def panels() -> list[dict[str, Any]]:
-    """Also those that a closed row keeps to itself."""
-    found: list[dict[str, Any]] = []
-    for panel in DASHBOARD["panels"]:
-        found += [panel, *panel.get("panels", [])]
-    return found
-
-
-def queries() -> Iterator[tuple[str, str]]:
-    """Where a query stands, and the query."""
-    for panel in panels():
-        for target in panel.get("targets", []):
-            yield f"{panel['title']} {target['refId']}", target["expr"]
-    for note in DASHBOARD["annotations"]["list"]:
-        if "expr" in note:
-            yield f"annotation {note['name']}", note["expr"]
-
-
-def asked(expression: str) -> str:
-    """The query as Grafana sends it."""
-    expression = expression.replace("$__rate_interval", "1m")
-    return re.sub(r"\$(job|route|version)\b", "something", expression)
 
 
 def test_it_is_a_dashboard_of_a_schema_that_grafana_knows() -> None:

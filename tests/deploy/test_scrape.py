@@ -11,10 +11,11 @@ from prometheus_client.openmetrics.parser import (
 )
 
 from gateway.metrics.names import ALL, Kind
+from tests.deploy.dashboard import asked, queries
 from tests.deploy.gateway import Gateway, plant
 from tests.deploy.models import Stage
 from tests.deploy.prometheus import Prometheus
-from tests.deploy.rules import promtool, records
+from tests.deploy.rules import promtool, records, used_names
 from tests.servers import Server, Valkey, wait_until
 
 pytestmark = pytest.mark.debian
@@ -70,7 +71,7 @@ def test_openmetrics_of_a_working_gateway_can_be_parsed(gateway: Gateway) -> Non
     assert families["graygate_request_duration_seconds"].samples
 
 
-def test_prometheus_takes_in_every_series_and_reckons_every_rule(
+def test_prometheus_takes_in_every_series_and_answers_rules_and_dashboard(
     gateway: Gateway, tmp_path: Path
 ) -> None:
     with Prometheus(tmp_path / "prometheus") as prometheus:
@@ -94,4 +95,8 @@ def test_prometheus_takes_in_every_series_and_reckons_every_rule(
         assert (
             prometheus.value('job_route:graygate_client_failures:ratio_rate5m{route="chat"}') == 0
         )
+        for place, expression in queries():
+            found = prometheus.query(asked(expression, "5s"))
+            may_be_quiet = used_names(expression) <= _QUIET or place.startswith("annotation")
+            assert found or may_be_quiet, place
         assert "level=error" not in prometheus.log()

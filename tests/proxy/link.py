@@ -175,6 +175,6 @@ class Link(asyncio.Protocol):
 
     def reset(self) -> None:
         """Ends the connection the hard way; what waits to be sent is lost."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # it may be closed already
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()

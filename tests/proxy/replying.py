@@ -46,7 +46,7 @@ class Replying:
     async def __call__(self, link: ModelLink, request: Request) -> None:
         number = len(self.asked)
         reply = self.replies[number % len(self.replies)]
-        address = request.one("X-Forwarded-For") or ""
+        address = request.all("X-Forwarded-For")[-1].rpartition(",")[2].strip()
         starts = link.taken - len(request.head)
         asked = Asked(number, address, request.method, request.target, starts, link, reply)
         self.asked.append(asked)
@@ -78,7 +78,11 @@ class Replying:
             asked.link.send(piece + (reply.extra if left == 0 and most == len(whole) else b""))
         if reply.framed is Framed.SWITCHED:
             asked.tunnelled = whole[len(heads) : most] + reply.extra
-        elif reply.framed is Framed.GARBAGE or most < len(heads) or (reply.framed is Framed.TWICE and reply.status not in _BODILESS):
+        elif (
+            reply.framed is Framed.GARBAGE
+            or most < len(heads)
+            or (reply.framed is Framed.TWICE and reply.status not in _BODILESS)
+        ):
             return
         elif pieces and reply.framed in (Framed.CLOSE, Framed.OLD):
             if reply.end in (End.CLOSE, End.HALF):

@@ -112,12 +112,15 @@ class Street:
         if caller.holds:
             client.hold()
         if caller.leaves < 0:
-            return await self._talk(number, caller, client, data)
+            await self._talk(number, caller, client, data)
+            return
         talk = asyncio.ensure_future(self._talk(number, caller, client, data))
         try:
-            await client.when(
-                lambda: len(client.received) >= caller.leaves or talk.done(), "an answer", None
+            await until(
+                lambda: len(client.received) >= caller.leaves or talk.done(), "an answer", 25
             )
+            if talk.done():
+                await talk
         finally:
             client.reset()
             talk.cancel()
@@ -149,9 +152,11 @@ class Street:
             await turns(caller.holds)
             client.go_on()
         if caller.end is End.CLOSE:
-            return client.close()
+            client.close()
+            return
         if caller.end is End.RESET:
-            return client.reset()
+            client.reset()
+            return
         if caller.end is End.HALF and not client.transport.is_closing():
             client.finish()
         await self._answered(number, client)
@@ -210,6 +215,8 @@ def check_requests(street: Street) -> None:
         slice_ = bytes(asked.link.received[asked.starts : asked.ends])
         for name, oracle in (("h11", by_h11), ("httptools", by_httptools)):
             verdict: Verdict = oracle(slice_)
+            if verdict.error == "Invalid method encountered":
+                continue  # llhttp knows a list of methods; any token is one
             assert verdict.bodies == [(asked.method.encode(), asked.body)], (name, slice_, verdict)
     for number, sent in enumerate(street.sent):
         mine = [one for one in street.replying.asked if one.caller == address_of(number)]

@@ -170,7 +170,9 @@ def replies(draw: st.DrawFn) -> Reply:
     ends_body = framed in (Framed.CLOSE, Framed.OLD)  # the end of the connection is that of it
     if sum(sizes) < 5000 and not ends_body and draw(st.integers(0, 9)) == 0:
         # What comes later than the answer cannot be told from the next one.
-        extra = draw(st.sampled_from([b"x", b"\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]))
+        extra = draw(
+            st.sampled_from([b"x", b"\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+        )
     return Reply(
         framed=framed,
         sizes=sizes,
