@@ -319,6 +319,8 @@ class Downstream(asyncio.Protocol):
     def abort(self) -> None:
         """End it now, whatever is under way."""
         self._is_ending = True
+        if self.exchange is not None and self.exchange.ends_by_close:
+            self._make_reset()
         self._transport.abort()
 
     def _end(self) -> None:
@@ -341,7 +343,11 @@ class Downstream(asyncio.Protocol):
         self.resume_reading()
 
     def _reset(self) -> None:
+        """End it now so that nobody takes it for a regular end."""
+        self._make_reset()
+        self.abort()
+
+    def _make_reset(self) -> None:
         link = self._transport.get_extra_info("socket")
         if link is not None:
             link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.abort()

@@ -67,6 +67,11 @@ class Exchange(Arrival):
     def version(self) -> str:
         return "" if self.outcome is None else self.outcome.version
 
+    @property
+    def ends_by_close(self) -> bool:
+        """Whether the client would take the end of the connection for that of the answer."""
+        return self.head.minor == 0 and self.delivery is not None and self.delivery.has_begun
+
     # The decision and its place
 
     def _decide(self) -> None:
@@ -191,6 +196,8 @@ class Exchange(Arrival):
         if self.phase is _TUNNEL and self.connection is not None and self.delivery is not None:
             self.connection.send_eof()
             return self.delivery.half_ended()
+        # It may still read, and would take the end of the connection for that of the answer.
+        self.downstream.will_reset = self.ends_by_close
         self.downstream_lost()
         return False
 

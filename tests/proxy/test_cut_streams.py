@@ -105,6 +105,26 @@ async def test_P29_after_a_cut_the_client_connection_is_gone_and_the_models_too(
     assert len(side.model.requests) == 2, "the pipelined one was never sent"
 
 
+async def test_P29_a_client_of_http_1_0_that_ends_its_side_gets_no_regular_end(side: Side) -> None:
+    side.model.answer = cut(CHUNKED, Ending.FIN, asyncio.Event())  # the model never ends it
+    client = await side.dial()
+    client.send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+    await client.through(b"part")
+    client.finish()
+    await client.to_end(Ending.RESET)
+
+
+async def test_P29_a_worker_that_stops_gives_a_client_of_http_1_0_no_regular_end(
+    side: Side,
+) -> None:
+    side.model.answer = cut(CHUNKED, Ending.FIN, asyncio.Event())  # the model never ends it
+    client = await side.dial()
+    client.send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+    await client.through(b"part")
+    await side.drain(0)
+    await client.to_end(Ending.RESET)
+
+
 # What the gateway says where it can still say something.
 
 

@@ -209,6 +209,11 @@ def address_of(number: int) -> str:
 
 def check_requests(street: Street) -> None:
     """Models got what clients sent: in order, nothing else, and nothing twice that may act."""
+    last: dict[int, Asked] = {}
+    for asked in street.replying.asked:
+        before = last.get(id(asked.link))
+        assert before is None or not (before.reply.says_close or before.reply.extra), asked
+        last[id(asked.link)] = asked
     for asked in street.replying.asked:
         if asked.body is None:
             continue
