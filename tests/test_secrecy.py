@@ -50,6 +50,7 @@ PATHS = [
 ADMIN_PATHS = [
     *("/metrics", "/healthz", "/readyz?verbose", "/api/v1/state", "/api/v1/instances"),
     *("/api/v1/routes", "/api/v1/routes/chat", "/api/v1/routes/chat/history"),
+    *("/api/v1/whoami", "/api/v1/tokens", "/api/v1/audit", "/api/v1/audit/verify"),
     *("/api/v1/routes/none", f"/api/v1/routes/chat/explain?unit=a&token={QUERY}"),
 ]
 

@@ -7,43 +7,87 @@ import socket
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
 
-from gateway.admin import explain, health, history, instances, lists, prometheus, routes, state
+from gateway.admin import (
+    explain,
+    export,
+    health,
+    history,
+    instances,
+    lists,
+    prometheus,
+    routes,
+    state,
+    tokens,
+)
+from gateway.admin.audit import STRANGERS, record_refusals
+from gateway.admin.brute import BadTokens
 from gateway.admin.context import CONTEXT, AdminContext
-from gateway.admin.guard import guard
+from gateway.admin.guard import BAD_TOKENS, guard
 from gateway.admin.problem import errors_as_problems
+from gateway.admin.roles import MAX_LIST_BYTES, TABLE, Access, Reach
+from gateway.state.tokens import Role
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
+API = "/api/v1"
+ROUTE = f"{API}/routes/{{route}}"
+
+OPEN = Access(None, Reach.OWN)  # but for what `?verbose` tells
+LOOK = Access(Role.VIEWER, Reach.ROUTE)
+LOOK_AROUND = Access(Role.VIEWER, Reach.OWN)
+LOOK_AT_ALL = Access(Role.VIEWER)
+CHANGE = Access(Role.OPERATOR, Reach.ROUTE, is_write=True)
+CHANGE_LIST = Access(Role.OPERATOR, Reach.ROUTE, is_write=True, body_bytes=MAX_LIST_BYTES)
+REMOVE = Access(Role.APPROVER, Reach.ROUTE, is_write=True)
+RESTORE = Access(Role.OPERATOR, is_write=True)
+SEE_TOKENS = Access(Role.ADMIN)
+CHANGE_TOKENS = Access(Role.ADMIN, is_write=True)
+
+Call = tuple[str, str, Handler, Access]
+
+# Every call there is, and what it takes to make it: no call can be added without saying so.
+CALLS: tuple[Call, ...] = (
+    ("GET", "/healthz", health.alive, OPEN),
+    ("GET", "/readyz", health.ready, OPEN),
+    ("GET", "/metrics", prometheus.metrics, LOOK_AT_ALL),
+    ("GET", f"{API}/whoami", tokens.whoami, LOOK_AROUND),
+    ("GET", f"{API}/state", state.show, LOOK_AROUND),
+    ("GET", f"{API}/instances", instances.index, LOOK_AT_ALL),
+    ("GET", f"{API}/routes", routes.index, LOOK_AROUND),
+    ("GET", ROUTE, routes.show, LOOK),
+    ("DELETE", ROUTE, routes.delete, REMOVE),
+    ("PUT", f"{ROUTE}/weights", routes.set_weights, CHANGE),
+    ("POST", f"{ROUTE}/revert", routes.revert, CHANGE),
+    ("GET", f"{ROUTE}/history", history.index, LOOK),
+    ("GET", f"{ROUTE}/explain", explain.explain_unit_or_request, LOOK),
+    ("POST", f"{ROUTE}/preview", explain.preview_weights, LOOK),
+    ("GET", f"{ROUTE}/whitelist/{{version}}", lists.show, LOOK),
+    ("POST", f"{ROUTE}/whitelist/{{version}}", lists.change, CHANGE_LIST),
+    ("GET", f"{ROUTE}/blacklist", lists.show, LOOK),
+    ("POST", f"{ROUTE}/blacklist", lists.change, CHANGE_LIST),
+    ("POST", f"{API}/repopulate", state.repopulate, RESTORE),
+    ("GET", f"{API}/audit", export.lines, LOOK_AT_ALL),
+    ("GET", f"{API}/audit/verify", export.verify, LOOK_AT_ALL),
+    ("GET", f"{API}/tokens", tokens.index, SEE_TOKENS),
+    ("POST", f"{API}/tokens", tokens.create, CHANGE_TOKENS),
+    ("DELETE", f"{API}/tokens/{{token}}", tokens.revoke, CHANGE_TOKENS),
+)
 
 
 class Admin:
     """Serves the operator's port on a socket that somebody else opened."""
 
     def __init__(self, context: AdminContext) -> None:
-        self._app = web.Application(
-            middlewares=[errors_as_problems, guard], client_max_size=MAX_BODY_BYTES
-        )
+        self._app = web.Application(middlewares=[record_refusals, errors_as_problems, guard])
         self._app[CONTEXT] = context
+        self._app[BAD_TOKENS] = BadTokens()
+        self._app[STRANGERS] = BadTokens()
+        self._app[TABLE] = {(method, path): access for method, path, _, access in CALLS}
         self._app.add_routes(
             [
-                web.get("/healthz", health.alive),
-                web.get("/readyz", health.ready),
-                web.get("/metrics", prometheus.metrics),
-                web.get("/api/v1/state", state.show),
-                web.get("/api/v1/instances", instances.index),
-                web.get("/api/v1/routes", routes.index),
-                web.get("/api/v1/routes/{route}", routes.show),
-                web.delete("/api/v1/routes/{route}", routes.delete),
-                web.put("/api/v1/routes/{route}/weights", routes.set_weights),
-                web.post("/api/v1/routes/{route}/revert", routes.revert),
-                web.get("/api/v1/routes/{route}/history", history.index),
-                web.get("/api/v1/routes/{route}/explain", explain.explain_unit_or_request),
-                web.post("/api/v1/routes/{route}/preview", explain.preview_weights),
-                web.get("/api/v1/routes/{route}/whitelist/{version}", lists.show),
-                web.post("/api/v1/routes/{route}/whitelist/{version}", lists.change),
-                web.get("/api/v1/routes/{route}/blacklist", lists.show),
-                web.post("/api/v1/routes/{route}/blacklist", lists.change),
-                web.post("/api/v1/repopulate", state.repopulate),
+                # A GET has its HEAD.
+                web.get(path, handler) if method == "GET" else web.route(method, path, handler)
+                for method, path, handler, _ in CALLS
             ]
         )
         self._app.on_response_prepare.append(_name_server)

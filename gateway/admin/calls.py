@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import TypeVar
 
 import msgspec
@@ -9,6 +11,7 @@ from aiohttp import web
 
 from gateway.admin.context import CONTEXT
 from gateway.admin.problem import BadBody, WrongMedia
+from gateway.admin.roles import ACCESS, PRINCIPAL
 from gateway.errors import NotFoundError, UsageError
 from gateway.state.keys import NAME_RULE, is_name
 from gateway.state.raw import RouteState
@@ -34,7 +37,7 @@ def held_route(request: web.Request) -> HeldRoute:
     name = route_name(request)
     routes = request.app[CONTEXT].store.snapshot.routes
     if name not in routes:
-        known = sorted(routes)
+        known = sorted(filter(request[PRINCIPAL].may_see, routes))
         there = f"there are: {', '.join(known[:MOST_NAMED])}" if known else "none is in force"
         more = f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else ""
         raise NotFoundError(f"There is no route {name!a} in force; {there}{more}.")
@@ -60,23 +63,44 @@ async def body_as(request: web.Request, kind: type[Body]) -> Body:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise WrongMedia("Send the body as it is, without Content-Encoding.")
     try:
-        raw = await request.read()
+        raw = await _whole(request, request[ACCESS].body_bytes)
     except (ConnectionError, web.RequestPayloadError):
         raise BadBody("The body ended early or is not framed as HTTP wants it.") from None
     try:
-        return msgspec.json.decode(raw, type=kind)
+        body = msgspec.json.decode(raw, type=kind)
+        # Of a key that comes twice one reader takes the first value and another one the last.
+        json.loads(raw, object_pairs_hook=_once, parse_int=str, parse_float=str)
+        return body
     except RecursionError:
         raise BadBody("The body is nested too deeply.") from None
     except (msgspec.DecodeError, UnicodeError) as error:
         raise BadBody(f"The body cannot be used: {str(error).rstrip('.')}.") from None
 
 
+async def _whole(request: web.Request, most: int) -> bytes:
+    """The body, as far as it may be long."""
+    raw = bytearray()
+    async for piece in request.content.iter_any():
+        raw += piece
+        if len(raw) > most:
+            raise web.HTTPRequestEntityTooLarge(most, len(raw))
+    return bytes(raw)
+
+
+def _once(pairs: list[tuple[str, object]]) -> None:
+    names = Counter(name for name, _ in pairs)
+    for name, count in names.items():
+        if count > 1:
+            raise BadBody(f"The body cannot be used: {name[:64]!a} comes {count} times.")
+
+
 def author(request: web.Request, why: str) -> Author:
     via = request.headers.get("X-Graygate-Client", "api")
     # What is no UTF-8 in a header arrives as lone surrogates, which the store cannot be sent.
-    by = request.headers.get("X-Graygate-By", "").encode(errors="replace").decode()
+    claimed = request.headers.get("X-Graygate-By", "").encode(errors="replace").decode()
+    principal = request[PRINCIPAL]
     return Author(
-        by=by[:128] or "admin",
+        by=principal.name if principal.is_proven else claimed[:128] or principal.name,
         via="cli" if via == "cli" else "api",
         origin=request.remote or "",
         why=why[:1000],

@@ -13,6 +13,8 @@ from gateway.errors import GraygateError, Retry, UsageError
 
 log = logging.getLogger("graygate.admin")
 
+TOLD = web.ResponseKey("told", tuple[str, str])  # code and detail, for the audit
+
 
 def problem(status: int, code: str, detail: str) -> web.Response:
     try:
@@ -26,9 +28,11 @@ def problem(status: int, code: str, detail: str) -> web.Response:
         "code": code,
         "detail": detail,
     }
-    return web.Response(
+    response = web.Response(
         status=status, body=msgspec.json.encode(body), content_type="application/problem+json"
     )
+    response[TOLD] = (code, detail)
+    return response
 
 
 @web.middleware

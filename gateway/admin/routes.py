@@ -20,6 +20,7 @@ from gateway.admin.calls import (
     route_name,
 )
 from gateway.admin.context import CONTEXT
+from gateway.admin.roles import PRINCIPAL
 from gateway.errors import RefusedError
 from gateway.routing.spec import RouteSpec
 from gateway.state.fields import FIELDS, TIMEOUTS
@@ -95,7 +96,14 @@ def _options(spec: RouteSpec) -> dict[str, object]:
 
 async def index(request: web.Request) -> web.Response:
     snapshot = request.app[CONTEXT].store.snapshot
-    return answer({name: describe(held, snapshot) for name, held in snapshot.routes.items()})
+    principal = request[PRINCIPAL]
+    return answer(
+        {
+            name: describe(held, snapshot)
+            for name, held in snapshot.routes.items()
+            if principal.may_see(name)
+        }
+    )
 
 
 async def show(request: web.Request) -> web.Response:

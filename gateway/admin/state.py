@@ -9,12 +9,13 @@ from aiohttp import web
 import gateway
 from gateway.admin.calls import answer, author, body_as
 from gateway.admin.context import CONTEXT, AdminContext
+from gateway.admin.roles import PRINCIPAL, Principal
 from gateway.admin.routes import Reason, describe
 from gateway.state.snapshot import Refusal
 
 
 async def show(request: web.Request) -> web.Response:
-    return answer(picture(request.app[CONTEXT]))
+    return answer(picture(request.app[CONTEXT], request[PRINCIPAL]))
 
 
 async def repopulate(request: web.Request) -> web.Response:
@@ -24,15 +25,22 @@ async def repopulate(request: web.Request) -> web.Response:
     return answer({"routes": done})
 
 
-def picture(context: AdminContext) -> dict[str, object]:
+def picture(context: AdminContext, principal: Principal) -> dict[str, object]:
+    """What is about a route is told to those who may see that route."""
     store, status = context.store, context.store.status
     snapshot = store.snapshot
+    refused = [*snapshot.refused, *store.tokens.refused]
     return {
         "gateway": {"id": context.own_id, "version": gateway.__version__},
         "sequence": snapshot.sequence,
-        "routes": {name: describe(held, snapshot) for name, held in snapshot.routes.items()},
-        "refused": [_refusal(refusal) for refusal in snapshot.refused],
-        "warnings": [_refusal(refusal) for refusal in snapshot.warnings],
+        "routes": {
+            name: describe(held, snapshot)
+            for name, held in snapshot.routes.items()
+            if principal.may_see(name)
+        },
+        "refused": [_refusal(one) for one in refused if _may_see(principal, one)],
+        "warnings": [_refusal(one) for one in snapshot.warnings if _may_see(principal, one)],
+        "audit": {"dropped": store.audit.dropped, "error": store.audit.error},
         "store": {
             "connected": status.is_connected,
             "watch_mode": status.mode,
@@ -51,6 +59,10 @@ def picture(context: AdminContext) -> dict[str, object]:
             for worker in context.workers()
         ],
     }
+
+
+def _may_see(principal: Principal, refusal: Refusal) -> bool:
+    return principal.may_see(refusal.route) if refusal.route else principal.sees_everything
 
 
 def _refusal(refusal: Refusal) -> dict[str, str]:

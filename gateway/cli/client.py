@@ -65,7 +65,7 @@ class _Problem(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The gateway did it; `body` is JSON."""
+    """The gateway did it; `body` is JSON, or lines of it."""
 
     body: bytes
     url: str
@@ -102,6 +102,7 @@ class Gateway:
         content: object = None,
         query: Mapping[str, str | int] | None = None,
         revision: int | None = None,
+        takes: str = "application/json",
     ) -> Reply:
         """Asks /api/v1/<path>, or raises one of our errors that says what the gateway said.
 
@@ -120,7 +121,7 @@ class Gateway:
         target = "/".join([self._parts.path.rstrip("/"), "api/v1", *map(_quoted, path)])
         if query:
             target += "?" + urlencode(query, errors="surrogateescape")
-        return self._exchange(method, target, body, headers)
+        return self._exchange(method, target, body, headers, takes)
 
     def probe(self, path: str) -> tuple[int, str]:
         """Status and text of a health check, which needs no token."""
@@ -145,7 +146,12 @@ class Gateway:
         return headers
 
     def _exchange(
-        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str | bytes]
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        headers: Mapping[str, str | bytes],
+        takes: str,
     ) -> Reply:
         connection = self._connect()
         try:
@@ -159,7 +165,7 @@ class Gateway:
         kind = response.headers.get_content_type()
         if kind == PROBLEM:
             raise self._refusal(response.status, content)
-        if response.status == 200 and kind == "application/json":
+        if response.status == 200 and kind == takes:
             return Reply(content, self.url)
         raise GatewayUnreachable(
             f"What answers at {self.url} is not the admin port of a gateway "

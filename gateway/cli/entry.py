@@ -41,7 +41,8 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
             "gateway.cli.lists:blacklist", "Choose the units that always get stable."
         ),
         "history": LazyCommand(
-            "gateway.cli.history:history", "Show what happened to a route, newest first."
+            "gateway.cli.history:history",
+            "Show what happened to a route; verify and export all that was recorded.",
         ),
         "rollback": LazyCommand(
             "gateway.cli.rollback:rollback",
@@ -51,6 +52,9 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
         "repopulate": LazyCommand(
             "gateway.cli.repopulate:repopulate",
             "Put the routes in force back into a store that lost them.",
+        ),
+        "token": LazyCommand(
+            "gateway.cli.token:token", "Choose who may use the admin port, and do what."
         ),
         "override": LazyCommand(
             "gateway.cli.override:override",

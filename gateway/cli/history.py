@@ -1,4 +1,4 @@
-"""`graygate history`: what happened to a route, newest first."""
+"""`graygate history`: what happened to a route, and all that was recorded."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 from gateway.cli.client import Gateway
 from gateway.cli.gateway_flags import gateway_flags
 from gateway.cli.shown import local_time, print_json, table
+from gateway.errors import GraygateError
 
 SHOWN_CHARACTERS = 48
 
@@ -30,13 +31,42 @@ class _Entry(msgspec.Struct):
     lists: str
 
 
-@click.command()
+class _Stream(msgspec.Struct):
+    route: str | None
+    entries: int
+    unchained: int
+    first: int
+    last: int
+    chain: str
+    problems: list[str]
+
+
+class _Routes(click.Group):
+    """`graygate history chat` is short for `graygate history show chat`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        names_route = not args or any(not word.startswith("-") for word in args)
+        if (
+            names_route
+            and not ctx.resilient_parsing
+            and args[:1] not in [[name] for name in self.commands]
+        ):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Routes)
+def history() -> None:
+    """Show what happened to a route; verify and export all that was recorded."""
+
+
+@history.command()
 @gateway_flags
 @click.option(
     "--most", type=click.IntRange(1, 1000), default=20, show_default=True, help="how many revisions"
 )
 @click.argument("route")
-def history(gateway: Gateway, as_json: bool, most: int, route: str) -> None:
+def show(gateway: Gateway, as_json: bool, most: int, route: str) -> None:
     """Show what happened to a route, newest first."""
     reply = gateway.get("routes", route, "history", query={"most": most})
     if as_json:
@@ -51,6 +81,44 @@ def history(gateway: Gateway, as_json: bool, most: int, route: str) -> None:
         click.echo(table(("REVISION", "WHEN", "BY", "VIA", "WHY", "CHANGES"), rows))
     else:
         click.echo(f"{route} has no history yet.")
+
+
+@history.command()
+@gateway_flags
+@click.argument("route", required=False)
+def verify(gateway: Gateway, as_json: bool, route: str | None) -> None:
+    """Tell whether an entry of a history or of the audit was altered or removed.
+
+    Whoever may write the store may also write a whole history anew: keep the hash of the newest
+    entry elsewhere, and compare.
+    """
+    reply = gateway.get("audit", "verify", query={"route": route} if route else None)
+    found = reply.read(list[_Stream])
+    if as_json:
+        print_json(reply.body)
+    else:
+        rows = [
+            (one.route or "(audit)", str(one.entries), str(one.last), one.chain or "-",
+             "; ".join(one.problems) or _good(one))
+            for one in found
+        ]  # fmt: skip
+        click.echo(table(("HISTORY", "ENTRIES", "NEWEST", "HASH", "VERDICT"), rows))
+    if any(one.problems for one in found):
+        raise GraygateError("Not everything is as it was written.")
+
+
+@history.command()
+@gateway_flags
+@click.argument("route", required=False)
+def export(gateway: Gateway, as_json: bool, route: str | None) -> None:
+    """Print every revision and the audit, one JSON object a line."""
+    query = {"route": route} if route else None
+    lines = gateway.call("GET", "audit", query=query, takes="application/x-ndjson")
+    click.echo(lines.body, nl=False)
+
+
+def _good(one: _Stream) -> str:
+    return f"good, but for {one.unchained} older than the hashes" if one.unchained else "good"
 
 
 def _changes(route: str, entry: _Entry) -> str:

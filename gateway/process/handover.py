@@ -74,9 +74,20 @@ def encode_boot(boot: ControlBoot | WorkerBoot) -> bytes:
 
 
 def receive_boot(lifeline: socket.socket, kind: type[BootT]) -> BootT:
-    """Reads the start-up data; ChannelError when the supervisor went before it had sent all."""
+    """Reads the start-up data.
+
+    ChannelError when the supervisor went before it had sent all, or is of a release so different
+    that this one cannot work for it.
+    """
     length = int.from_bytes(_receive(lifeline, _LENGTH_BYTES), "big")
-    return msgspec.json.decode(_receive(lifeline, length), type=kind, dec_hook=_conceal)
+    body = _receive(lifeline, length)
+    try:
+        return msgspec.json.decode(body, type=kind, dec_hook=_conceal)
+    except msgspec.DecodeError as error:
+        raise ChannelError(
+            f"The supervisor is of another release and hands over what this one cannot use "
+            f"({error}); start the gateway anew."
+        ) from error
 
 
 def _receive(lifeline: socket.socket, count: int) -> bytes:

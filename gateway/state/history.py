@@ -63,6 +63,8 @@ class Entry:
     state: RouteState
     lists: str = ""  # a summary for people: "route/chat/whitelist/v2 +3 -1"
     deltas: Mapping[str, Delta] = field(default_factory=dict)
+    prev: str = ""  # hash of the entry before
+    chain: str = ""  # hash of this one; see gateway/state/chain.py
     is_whole: bool = True  # False = somebody wrote into it, and `state` could not be read
 
 
@@ -132,6 +134,8 @@ def _entry(revision: int, pairs: Mapping[bytes, bytes], deltas: Mapping[str, Del
         is_whole=state is not None,
         lists=text("lists"),
         deltas=deltas,
+        prev=text("prev"),
+        chain=text("chain"),
     )
 
 

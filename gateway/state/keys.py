@@ -28,6 +28,8 @@ class Part(StrEnum):
     SEGMENT = "segment"
     INSTANCES = "instances"
     LEADER = "leader"
+    TOKENS = "tokens"
+    AUDIT = "audit"
 
 
 ROUTE_PARTS = (
@@ -72,6 +74,14 @@ class Keys:
     def leader(self) -> str:
         return f"{self.prefix}leader"
 
+    @property
+    def tokens(self) -> str:
+        return f"{self.prefix}tokens"
+
+    @property
+    def audit(self) -> str:
+        return f"{self.prefix}audit"
+
     def route(self, route: str) -> str:
         return f"{self.prefix}route:{route}"
 
@@ -100,7 +110,7 @@ class Keys:
         if not key.startswith(self.prefix):
             return None
         match key[len(self.prefix) :].split(":"):
-            case [("routes" | "instances" | "leader") as alone]:
+            case [("routes" | "instances" | "leader" | "tokens" | "audit") as alone]:
                 return Place(Part(alone))
             case ["segment", name] if is_name(name):
                 return Place(Part.SEGMENT, name=name)
@@ -125,9 +135,8 @@ class Keys:
                 if near and near[0] != wrong:
                     return ":".join([f"{self.prefix}route", route, near[0], *rest])
             case [wrong, *rest]:
-                near = difflib.get_close_matches(
-                    wrong, ["routes", "route", "segment", "instances", "leader"], n=1
-                )
+                known = ["routes", "route", "segment", "instances", "leader", "tokens", "audit"]
+                near = difflib.get_close_matches(wrong, known, n=1)
                 if near and near[0] != wrong:
                     return ":".join([f"{self.prefix}{near[0]}", *rest])
         return None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from gateway.state.chain import CHAIN_LUA
+
 # Checks that nobody wrote since the caller read, does the operations, and appends to the history:
 # all of it or nothing. One revision is up to two stream entries: N-0 holds the ids that lists
 # gained and lost (only when there are any; it can be megabytes), N-1 is the head: who, when, why,
 # and the small keys as they are now. So the newest entry is always small and always enough to know
-# where the route stands.
+# where the route stands. The head ends with the hash of the entry before it (`prev`) and the hash
+# over that and the whole entry (`chain`): see gateway/state/chain.py.
 #
 # KEYS  1 routes  2 route  3 versions  4 weights  5 rules  6 history  7 leader  8... lists
 # ARGV  1 expected revision        2 expected fingerprint   3 term the leader must hold, or ""
@@ -20,7 +23,9 @@ from __future__ import annotations
 #       that is of another type, 0}, or {"full", 0, time} when the history takes no further number
 #
 # Strings are compared byte by byte here: `<` would follow the locale that the store was started in.
-WRITE = """
+WRITE = (
+    CHAIN_LUA
+    + """
 local function before(a, b)
   local shorter = math.min(#a, #b)
   for i = 1, shorter do
@@ -64,9 +69,7 @@ local revision, last_at = 0, 0
 local newest = redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
 if newest then
   revision = tonumber(string.match(newest[1], '^%d+'))
-  for i = 1, #newest[2], 2 do
-    if newest[2][i] == 'at' then last_at = tonumber(newest[2][i + 1]) or 0 end
-  end
+  last_at = tonumber(field_of(newest[2], 'at')) or 0
 end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -131,6 +134,7 @@ if changed == 0 and ARGV[5] ~= '1' then return {'same', revision, last_at} end
 
 now = math.max(now, last_at + 1)
 revision = next_revision
+local earlier, id = newest and field_of(newest[2], 'chain') or '', string.format('%d-1', revision)
 if #lists > 0 then
   redis.call('XADD', KEYS[6], string.format('%d-0', revision), unpack(lists))
 end
@@ -142,9 +146,15 @@ if #summary > 0 then
   head[#head + 1] = 'lists'
   head[#head + 1] = table.concat(summary, ', ')
 end
-redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[4], string.format('%d-1', revision), unpack(head))
+head[#head + 1] = 'prev'
+head[#head + 1] = earlier
+local chain = chain_of(earlier, id, lists, head)
+head[#head + 1] = 'chain'
+head[#head + 1] = chain
+redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[4], id, unpack(head))
 return {'ok', revision, now}
 """
+)
 
 # The lease never expires by itself: a value with its end in it keeps the term, so that it only
 # ever grows. An end further away than any lease means that the clock of the store went back; nobody
@@ -164,3 +174,51 @@ end
 redis.call('SET', KEYS[1], string.format('%d:%s:%d', term, ARGV[1], now + ARGV[2]))
 return term
 """
+
+# Appends to what was refused, and to what was done to tokens, in one step with doing it.
+# KEYS 1 audit stream, 2 tokens
+# ARGV 1 stream entries to keep, 2 number of head fields, then name and value of each
+#      then of each token: id, entry as it must be now ("" = none), entry to be ("" = none)
+# Answer {"ok" | "conflict", number of the entry, time in ms}, or {"type", number of the key, 0}.
+AUDIT = (
+    CHAIN_LUA
+    + """
+local tokens = 3 + 2 * ARGV[2]
+for i, wanted in ipairs({'stream', 'hash'}) do
+  local kind = redis.call('TYPE', KEYS[i]).ok
+  if kind ~= 'none' and kind ~= wanted and (i == 1 or ARGV[tokens]) then return {'type', i, 0} end
+end
+for i = tokens, #ARGV, 3 do
+  if (redis.call('HGET', KEYS[2], ARGV[i]) or '') ~= ARGV[i + 1] then return {'conflict', 0, 0} end
+end
+
+local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local number = 0
+local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
+for i = 1, #info - 1, 2 do
+  if info[i] == 'last-generated-id' then number = tonumber(string.match(info[i + 1], '^%d+')) end
+end
+-- Somebody who used the numbers up must not keep tokens from being taken back.
+if number >= 2 ^ 53 then
+  redis.call('DEL', KEYS[1])
+  newest, number = nil, 0
+end
+
+for i = tokens, #ARGV, 3 do
+  if ARGV[i + 2] == '' then redis.call('HDEL', KEYS[2], ARGV[i])
+  else redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 2]) end
+end
+local clock = redis.call('TIME')
+local now = string.format('%d', clock[1] * 1000 + math.floor(clock[2] / 1000))
+local earlier = newest and field_of(newest[2], 'chain') or ''
+local id = string.format('%d-1', number + 1)
+local head = {}
+for i = 3, tokens - 1 do head[#head + 1] = ARGV[i] end
+for _, word in ipairs({'at', now, 'prev', earlier}) do head[#head + 1] = word end
+local chain = chain_of(earlier, id, {}, head)
+head[#head + 1] = 'chain'
+head[#head + 1] = chain
+redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], id, unpack(head))
+return {'ok', number + 1, tonumber(now)}
+"""
+)

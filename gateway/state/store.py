@@ -12,6 +12,7 @@ from pathlib import Path
 from gateway.config.settings import Redis
 from gateway.errors import StoreError, StoreUnavailable
 from gateway.state.address import open_link
+from gateway.state.audit import AuditTrail
 from gateway.state.instances import Instances
 from gateway.state.keeper import Keeper
 from gateway.state.keys import Keys
@@ -22,6 +23,8 @@ from gateway.state.members import ListReader
 from gateway.state.repopulate import repopulate
 from gateway.state.snapshot import Refusal, Snapshot
 from gateway.state.status import StoreStatus
+from gateway.state.token_writer import TokenWriter
+from gateway.state.tokens import TokenBook
 from gateway.state.watch import Watch
 from gateway.state.write import Author, Writer
 
@@ -69,8 +72,13 @@ class Store:
         self._work = WorkLink(settings)
         self._keeper = Keeper(self.keys, self._load())
         self._lists = ListReader(self.keys, self._keeper, self._work.get, self._publish)
-        self._watch = Watch(settings, self._keeper, self._lists, self.status, self._publish)
+        self.tokens = TokenBook(self.keys, self._tell)
+        self._watch = Watch(
+            settings, self._keeper, self._lists, self.tokens, self.status, self._publish
+        )
         self.writer = Writer(self._work.get, self.keys, lambda name: name in self.snapshot.routes)
+        self.audit = AuditTrail(self._work.get, self.keys)
+        self.token_writer = TokenWriter(self._work.get, self.keys, self.tokens, self.audit)
         self.leader = Leader(self._work.get, self.keys, own_id)
         self.instances = Instances(self._work.get, self.keys, own_id, lambda: self.snapshot)
         self._recorder = Recorder(self._keeper, self._lists, self.writer, self.leader)
@@ -108,6 +116,7 @@ class Store:
                 tasks.create_task(self.leader.run())
                 tasks.create_task(self._recorder.run())
                 tasks.create_task(self.instances.run())
+                tasks.create_task(self.audit.run())
                 tasks.create_task(self._save_changes())
         finally:
             with suppress(StoreError):  # then lease and entry run out by themselves
@@ -130,14 +139,16 @@ class Store:
         self._published = snapshot
         self.status.successes += 1
         self.status.changed_at = time.time()
-        self._tell(snapshot)
+        self._tell()
         for callback in self._subscribers:
             callback(snapshot)
         self._unsaved.set()
 
-    def _tell(self, snapshot: Snapshot) -> None:
+    def _tell(self) -> None:
         """Log and count each refusal once, when it appears."""
-        for word, found in (("Refused", snapshot.refused), ("Doubtful", snapshot.warnings)):
+        warnings = self.snapshot.warnings
+        refused = (*self.snapshot.refused, *self.tokens.refused)
+        for word, found in (("Refused", refused), ("Doubtful", warnings)):
             for refusal in found:
                 if refusal in self._said:
                     continue
@@ -150,7 +161,7 @@ class Store:
                     refusal.text,
                     extra={"event": "refused", "route": refusal.route, "reason": refusal.reason},
                 )
-        self._said = frozenset((*snapshot.refused, *snapshot.warnings))
+        self._said = frozenset((*refused, *warnings))
 
     # Disk
 

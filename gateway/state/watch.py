@@ -26,11 +26,13 @@ from gateway.state.members import ListReader
 from gateway.state.reader import read_route_names, read_routes
 from gateway.state.snapshot import Refusal
 from gateway.state.status import Mode, StoreStatus
+from gateway.state.tokens import TokenBook
 
 log = logging.getLogger("graygate.state")
 
 LEAST_PAUSE_SECONDS = 0.02
 MOST_PAUSE_SECONDS = 2.0
+TOKEN_SECONDS = 2.0  # a token that was taken back is valid no longer, though a push was lost
 AUDIT_SECONDS = 300.0  # every list is read whole at least this often
 POLLED_IDS = 5000  # lists up to this size are read at every look when nobody tells us of changes
 
@@ -57,6 +59,7 @@ class Watch:
         settings: Redis,
         keeper: Keeper,
         lists: ListReader,
+        tokens: TokenBook,
         status: StoreStatus,
         publish: Callable[[], None],
     ) -> None:
@@ -64,6 +67,7 @@ class Watch:
         self._keys = Keys(settings.prefix)
         self._keeper = keeper
         self._lists = lists
+        self._tokens = tokens
         self._status = status
         self._publish = publish
         self._dirty: set[str] = set()
@@ -114,15 +118,20 @@ class Watch:
         self._dirty.clear()
         self._is_all_dirty = False
         mode = await self._start_tracking(link)
+        await self._tokens.read(link)
         await self._read_all(link, self._lists.everything)
         now = time.monotonic()
         self._found(link, mode)
         next_poll, next_beat, next_audit = now, now, now + AUDIT_SECONDS
+        next_tokens = now + TOKEN_SECONDS
         while True:
             now = time.monotonic()
             if self._woken.is_set():
                 self._woken.clear()
                 await self._read_dirty(link)
+            elif now >= next_tokens:
+                next_tokens = now + TOKEN_SECONDS
+                await self._tokens.read(link)
             elif now >= next_audit:
                 next_audit = now + AUDIT_SECONDS
                 await self._read_all(link, self._lists.everything)
@@ -135,7 +144,7 @@ class Watch:
                 await self._check_life(link)
                 self._status.synced_at = time.time()
             else:
-                await self._rest(link, min(next_poll, next_beat, next_audit) - now)
+                await self._rest(link, min(next_poll, next_beat, next_audit, next_tokens) - now)
 
     async def _rest(self, link: Link, seconds: float) -> None:
         """Wait for a push; a link that ends in the meantime is an error."""
@@ -206,6 +215,7 @@ class Watch:
         if self._is_all_dirty:
             self._is_all_dirty = False
             self._dirty.clear()
+            await self._tokens.read(link)
             await self._read_all(link, self._lists.everything)
             return
         dirty, self._dirty = self._dirty, set()
@@ -219,6 +229,8 @@ class Watch:
                 strangers.append(key)
             elif place.part is Part.ROUTES:
                 is_about_names = True
+            elif place.part is Part.TOKENS:
+                await self._tokens.read(link)
             elif place.part in _OF_A_ROUTE:
                 routes.add(place.route)
             elif place.part is Part.WHITELIST:
@@ -229,7 +241,7 @@ class Watch:
                 lists.add(f"segment/{place.name}")
         await self._note_strangers(link, strangers)
         if not (routes or lists or is_about_names or strangers):
-            return  # strata, instances, leader: nothing that the table depends on
+            return  # strata, instances, leader, tokens: nothing that the table depends on
         self._status.attempts += 1
         if is_about_names:
             await self._read_with_names(link, routes, lists)

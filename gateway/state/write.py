@@ -25,6 +25,7 @@ from gateway.state.reader import read_route_names, read_routes
 from gateway.state.script import WRITE
 
 HISTORY_REVISIONS = 10_000
+STREAM_ENTRIES = 2 * HISTORY_REVISIONS  # a revision is up to two
 MAX_IDS_PER_CHANGE = 100_000
 IDS_PER_REVISION = 20_000  # of a list that we change by ourselves, in as many steps as it takes
 MAX_ID_BYTES = 256
@@ -210,7 +211,7 @@ class Writer:
             "state": msgspec.json.encode(after),
         }
         arguments: list[str | bytes | int] = [
-            raw.revision, raw.fingerprint(), term, 2 * HISTORY_REVISIONS, int(always), len(head),
+            raw.revision, raw.fingerprint(), term, STREAM_ENTRIES, int(always), len(head),
         ]  # fmt: skip
         for name, value in head.items():
             arguments += [name, value]

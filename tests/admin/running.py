@@ -102,6 +102,14 @@ class Running:
             await asyncio.sleep(0.02)
         return answer
 
+    async def ask_until_with(self, status: int, method: str, path: str, **headers: str) -> Answer:
+        """The same for a call with headers and without a body."""
+        deadline = time.monotonic() + SECONDS
+        while (answer := await self.ask(method, path, **headers)).status != status:
+            assert time.monotonic() < deadline, answer
+            await asyncio.sleep(0.02)
+        return answer
+
     def worker(self, sequence: int | None = None) -> Worker:
         """A worker that holds the table `sequence`, the newest when none is given."""
         newest = self.store.snapshot.sequence
@@ -120,10 +128,15 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(
-    redis: Redis, *, token: str = "", state_dir: Path | None = None, override_key: bytes = b""
+    redis: Redis,
+    *,
+    token: str = "",
+    hosts: tuple[str, ...] = (),
+    state_dir: Path | None = None,
+    override_key: bytes = b"",
 ) -> AsyncIterator[Running]:
     """Starts the API on a free port; the store is followed until the block ends."""
-    settings = Settings(redis=redis, admin=AdminSettings(token=Secret(token)))
+    settings = Settings(redis=redis, admin=AdminSettings(token=Secret(token), hosts=hosts))
     store = Store(redis, state_dir, "gateway-1")
     sock = socket.create_server((HOST, 0))
     async with ClientSession() as session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.state.tokens import Role
 from tests.admin.running import JSON
 
 OPEN = ("/healthz", "/readyz")
@@ -20,12 +21,19 @@ class Call:
     status: int = 200
     kind: str = JSON
     is_write: bool = False  # one that may be bound to a revision
+    role: Role | None = None  # the least that may make it; None = VIEWER, OPERATOR for a change
+
+    @property
+    def least(self) -> Role:
+        changes = self.is_write or self.path.endswith("repopulate")
+        return self.role or (Role.OPERATOR if changes else Role.VIEWER)
 
 
 CALLS: Mapping[tuple[str, str], Call] = {
     ("GET", "/healthz"): Call("/healthz", kind="text/plain"),
     ("GET", "/readyz"): Call("/readyz", kind="text/plain"),
     ("GET", "/metrics"): Call("/metrics", kind="text/plain"),
+    ("GET", "/api/v1/whoami"): Call("/api/v1/whoami"),
     ("GET", "/api/v1/state"): Call("/api/v1/state"),
     ("GET", "/api/v1/instances"): Call("/api/v1/instances", needs_store=True),
     ("GET", "/api/v1/routes"): Call("/api/v1/routes"),
@@ -57,7 +65,16 @@ CALLS: Mapping[tuple[str, str], Call] = {
     ),
     ("POST", "/api/v1/repopulate"): Call("/api/v1/repopulate", {}, needs_store=True),
     ("DELETE", "/api/v1/routes/{route}"): Call(
-        "/api/v1/routes/chat", needs_store=True, is_write=True
+        "/api/v1/routes/chat", needs_store=True, is_write=True, role=Role.APPROVER
+    ),
+    ("GET", "/api/v1/audit"): Call("/api/v1/audit", kind="application/x-ndjson", needs_store=True),
+    ("GET", "/api/v1/audit/verify"): Call("/api/v1/audit/verify", needs_store=True),
+    ("GET", "/api/v1/tokens"): Call("/api/v1/tokens", role=Role.ADMIN),
+    ("POST", "/api/v1/tokens"): Call(
+        "/api/v1/tokens", {"name": "ci", "role": "viewer"}, needs_store=True, role=Role.ADMIN
+    ),
+    ("DELETE", "/api/v1/tokens/{token}"): Call(
+        "/api/v1/tokens/ci", needs_store=True, role=Role.ADMIN
     ),
 }
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.admin.app import MAX_BODY_BYTES
+from gateway.admin.roles import MAX_BODY_BYTES, MAX_LIST_BYTES
 from tests.admin.running import Running, until
 from tests.admin.table import CALLS, PUT_HEAD, WITH_BODY
 from tests.servers import HOST
@@ -20,6 +20,10 @@ BAD_BODIES = {
     "half a character": b'{"why": "\\ud800"}',
     "the wrong type": b'{"weights": 1, "revision": "x", "add": {}, "why": 1}',
     "endless numbers": b'{"weights": {"v2": 1e400}, "revision": 1e400, "add": [1e400], "why": 1}',
+    "a key twice": b'{"why": "", "why": ""}',
+    "a key twice, otherwise good": (
+        b'{"why": "a", "why": "b", "weights": {"v2": 1}, "revision": 1, "add": [], "name": "x"}'
+    ),
     "huge numbers": b'{"revision": %s}' % (b"9" * 5000),
 }
 
@@ -38,7 +42,7 @@ async def test_every_body_is_declared_as_json_and_sent_as_it_is(side: Running) -
 
 
 @pytest.mark.parametrize("name", BAD_BODIES)
-async def test_no_body_is_bad_enough_to_make_a_call_fail(side: Running, name: str) -> None:
+async def test_A18_no_body_is_bad_enough_to_make_a_call_fail(side: Running, name: str) -> None:
     for (method, _), call in WITH_BODY.items():
         answer = await side.ask(method, call.path, BAD_BODIES[name])
         assert answer.status == 400, (call, answer)
@@ -46,10 +50,23 @@ async def test_no_body_is_bad_enough_to_make_a_call_fail(side: Running, name: st
     assert side.store.snapshot.routes["chat"].revision == 1
 
 
-async def test_a_body_that_is_too_large_is_refused_by_every_call(side: Running) -> None:
-    body = b" " * (MAX_BODY_BYTES + 1)
-    for (method, _), call in WITH_BODY.items():
-        answer = await side.ask(method, call.path, body)
+async def test_A18_a_key_that_comes_twice_at_any_depth_is_named(side: Running) -> None:
+    body = b'{"weights": {"v2": 1, "v\\u0032": 99}}'
+    answer = await side.ask("PUT", "/api/v1/routes/chat/weights", body)
+    assert (answer.status, answer.json["code"]) == (400, "bad_body")
+    assert answer.json["detail"] == "The body cannot be used: 'v2' comes 2 times."
+
+
+async def test_A18_a_body_without_a_length_is_cut_off_where_it_is_too_large(side: Running) -> None:
+    piece = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    answer = await side.raw(PUT_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + piece * 17)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_A18_a_body_that_is_too_large_is_refused_by_every_call(side: Running) -> None:
+    for (method, template), call in WITH_BODY.items():
+        most = MAX_LIST_BYTES if "list" in template else MAX_BODY_BYTES
+        answer = await side.ask(method, call.path, b" " * (most + 1))
         assert answer.status == 413, call
         assert answer.json["detail"] == "The body is too large; send it in portions."
 

@@ -60,6 +60,32 @@ def test_a_reason_cannot_steer_the_terminal(up: Live) -> None:
     assert "\\x1b[2J\\r\\nrevision 9" in out
 
 
+def test_A07_what_was_altered_fails_the_verification(up: Live, store: Server) -> None:
+    up.out("weights", "set", "chat", "v2=20")
+    out = up.out("history", "verify")
+    chat, audit = rows(out)
+    assert out.splitlines()[0].split() == ["HISTORY", "ENTRIES", "NEWEST", "HASH", "VERDICT"]
+    assert (chat.split()[:3], chat.split()[4]) == (["chat", "2", "2"], "good")
+    assert audit.split() == ["(audit)", "0", "0", "-", "good"]
+    assert json.loads(up.out("history", "verify", "chat", "--json"))[0]["problems"] == []
+    store.cli("XDEL gray:route:chat:history 1-1")
+    done = up.run("history", "verify", "chat")
+    assert done.exit_code == 1
+    assert "what came before 2 was removed" in done.stdout
+    assert done.stderr == "graygate: Not everything is as it was written.\n"
+
+
+def test_all_is_exported_line_by_line(up: Live) -> None:
+    up.out("weights", "set", "chat", "v2=20", "--why", "more")
+    lines = [json.loads(line) for line in up.out("history", "export").splitlines()]
+    assert [(one["route"], one["revision"], one["why"]) for one in lines] == [
+        ("chat", 1, "edited in the store"),
+        ("chat", 2, "more"),
+    ]
+    assert up.out("history", "export", "chat") == up.out("history", "export")
+    assert up.out("history", "show", "chat") == up.out("history", "chat")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [

@@ -133,6 +133,7 @@ class Gateway:
             "process": {"workers": workers, "drain_seconds": drain_seconds},
             "redis": {"password": "open sesame"},
             "admin": {"port": 0},
+            "access_log": {"path": ""},  # nobody reads what we write to standard output
         }
         self._modules = {"control": control, "worker": worker}
         self._within = list(within)

@@ -6,7 +6,9 @@ import http.client
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -77,3 +79,65 @@ def test_the_store_may_be_away_before_and_after(gateway: tuple[Gateway, Valkey])
     assert gw.get() == (200, b"one")
     gw.signal(signal.SIGTERM)
     assert gw.wait() == 0
+
+
+def sample(gateway: Gateway, name: str) -> float | None:
+    """The value of a series; None when there is none of this name, or nobody to ask."""
+    try:
+        text = admin(gateway, "/metrics")[1].decode()
+    except OSError:
+        return None
+    found = [line for line in text.splitlines() if line.rpartition(" ")[0] == f"graygate_{name}"]
+    return float(found[0].rpartition(" ")[2]) if found else None
+
+
+def is_told(gateway: Gateway, name: str) -> bool:
+    return bool(sample(gateway, name))
+
+
+def test_all_processes_tell_how_they_are(gateway: tuple[Gateway, Valkey]) -> None:
+    gw, _ = gateway
+    for role in ("supervisor", "control", "worker 0", "worker 1"):
+        label = f'{{process="{role}"}}'
+        wait_until(partial(is_told, gw, f"process_open_fds{label}"), role)
+        started = sample(gw, f"process_start_time_seconds{label}")
+        resident = sample(gw, f"process_resident_memory_bytes{label}")
+        assert started is not None and abs(time.time() - started) < 300
+        assert resident is not None and 2**22 < resident < 2**31
+    assert sample(gw, "workers_wanted") == 2
+    lag = sample(gw, 'process_loop_lag_seconds{process="worker 0"}')
+    assert lag is not None and 0 <= lag < 60
+
+
+def test_restarts_and_reloads_are_counted_and_survive_control(
+    gateway: tuple[Gateway, Valkey],
+) -> None:
+    gw, _ = gateway
+    os.kill(min(gw.workers), signal.SIGKILL)
+    restarts = [f'process_restarts_total{{process="worker {place}"}}' for place in (0, 1)]
+    wait_until(lambda: 1.0 in [sample(gw, name) for name in restarts], "a restart is counted")
+    os.kill(gw.control, signal.SIGKILL)
+    name = 'process_restarts_total{process="control"}'
+    wait_until(lambda: sample(gw, name) == 1.0, "that of control is counted too")
+    assert sorted(sample(gw, name) or 0.0 for name in restarts) == [0.0, 1.0]
+    gw.signal(signal.SIGHUP)
+    name = 'settings_reloads_total{result="success"}'
+    wait_until(lambda: sample(gw, name) == 1.0, "the reload is counted")
+    (gw.folder / "settings").write_text("{")
+    gw.signal(signal.SIGHUP)
+    wait_until(lambda: sample(gw, "settings_last_reload_successful") == 0.0, "it is told")
+
+
+def test_the_gateway_is_not_ready_from_the_moment_it_is_told_to_end(
+    gateway: tuple[Gateway, Valkey],
+) -> None:
+    gw, _ = gateway
+    wait_until(lambda: admin(gw, "/readyz") == (200, b"ok\n"), "the gateway is ready")
+    with gw.asked("/stream") as response:
+        assert response.readline() == b"data: first\n"
+        gw.signal(signal.SIGTERM)
+        wait_until(lambda: admin(gw, "/readyz")[0] == 503, "it is not ready")
+        assert b"not_draining" in admin(gw, "/readyz")[1]
+        assert admin(gw, "/healthz") == (200, b"ok\n")
+        gw.signal(signal.SIGTERM)
+    assert gw.wait() == 128 + signal.SIGTERM

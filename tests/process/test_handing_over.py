@@ -129,8 +129,7 @@ def test_sighup_brings_new_code_into_force(model: Model) -> None:
         assert gateway.get() == (200, b"one")
 
 
-def test_a_release_that_does_not_start_leaves_the_one_before_in_force(gateway: Gateway) -> None:
-    # Nothing of a worker's code is in the supervisor; a settings file may name what it cannot do.
+def test_a_worker_that_does_not_start_leaves_the_one_before_in_force(gateway: Gateway) -> None:
     before = gateway.workers
     gateway.configure(listen={"tls_cert": "absent", "tls_key": "absent"})
     gateway.signal(signal.SIGHUP)

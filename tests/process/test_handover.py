@@ -119,3 +119,21 @@ def test_how_things_stand_goes_in_one_word_and_comes_back() -> None:
 @pytest.mark.parametrize("word", [RETIRE, "standing", "standing {", 'standing {"workers": "x"}'])
 def test_a_word_that_is_no_standing_changes_nothing(word: str) -> None:
     assert standing_of(word) is None
+
+
+def test_a_supervisor_of_a_release_that_is_too_different_is_one_sentence() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(encode_boot(CONTROL))
+        with pytest.raises(ChannelError) as refused:
+            receive_boot(theirs, WorkerBoot)
+    assert "start the gateway anew" in str(refused.value)
+    assert "of the store" not in str(refused.value)
+
+
+def test_a_supervisor_of_an_older_release_may_know_less() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        body = b'{"settings": {}, "index": 1, "channel_path": "/c", "data_fd": 3, "of": "later"}'
+        ours.sendall(len(body).to_bytes(4, "big") + body)
+        assert receive_boot(theirs, WorkerBoot).owns_queue

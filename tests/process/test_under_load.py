@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from typing import Self
 
 import pytest
 
@@ -141,3 +145,48 @@ def test_a_killed_supervisor_costs_nothing_that_was_accepted_and_leaves_nobody_b
     assert any(is_alive(pid) for pid in children)  # streams still run
     assert len([*filter(is_whole, load.end_streams())]) == STREAMS
     wait_until(lambda: not any(map(is_alive, children)), "all children have ended")
+
+
+class Crowd:
+    """Clients that connect, ask and hang up again and again, until they are refused."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.became: Counter[str] = Counter()
+        self._address = (gateway.host, gateway.port)
+        self._must_stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(24)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._must_stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._must_stop.is_set():
+            try:
+                with socket.create_connection(self._address, timeout=20) as client:
+                    client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                    self.became[client.recv(15).decode()] += 1
+            except ConnectionRefusedError:
+                return
+            except OSError as error:
+                self.became[type(error).__name__] += 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_no_connection_that_was_opened_is_ever_reset(
+    gateway: Gateway, number: signal.Signals
+) -> None:
+    with Crowd(gateway) as crowd:
+        wait_until(lambda: crowd.became.total() > 300, "the crowd is served")
+        gateway.signal(number)
+        if number is signal.SIGTERM:
+            assert gateway.wait() == 0
+        else:
+            wait_until(lambda: "have been replaced" in gateway.log(), "everybody is replaced")
+    assert set(crowd.became) == {"HTTP/1.1 200 OK"}

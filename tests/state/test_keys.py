@@ -18,6 +18,8 @@ def test_every_key_is_found_again_in_its_place(one: str, other: str, prefix: str
     assert keys.place(keys.routes) == Place(Part.ROUTES)
     assert keys.place(keys.instances) == Place(Part.INSTANCES)
     assert keys.place(keys.leader) == Place(Part.LEADER)
+    assert keys.place(keys.tokens) == Place(Part.TOKENS)
+    assert keys.place(keys.audit) == Place(Part.AUDIT)
     assert keys.place(keys.route(one)) == Place(Part.ROUTE, one)
     for part in ROUTE_PARTS:
         assert keys.place(keys.part(one, part)) == Place(part, one)
@@ -54,6 +56,7 @@ def test_no_text_at_all_is_too_odd_to_be_asked_about(text: str) -> None:
         ("gray:route:chat:whitelist:v2:x", "gray:route:chat:whitelist:VERSION"),
         ("gray:route:chat:rule", "gray:route:chat:rules"),
         ("gray:rout:chat", "gray:route:chat"),
+        ("gray:token", "gray:tokens"),
         ("gray:segments:beta", "gray:segment:beta"),
         ("gray:route:chat:zzz", None),
         ("gray:route:chat:weights:v2", None),
