@@ -45,7 +45,7 @@ from gateway.process.sockets import Sockets, open_sockets
 _log = logging.getLogger(__name__)
 
 # A worker keeps its own time; the supervisor steps in only when that did not work.
-_DRAIN_GRACE_SECONDS = 2.0
+_DRAIN_GRACE_SECONDS = 6.0
 # When the supervisor itself is woken so much too late, everybody was frozen, and nobody hangs.
 _FROZEN_SECONDS = 5.0
 _STDERR = 2

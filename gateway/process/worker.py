@@ -83,7 +83,8 @@ class Worker:
                 await self._serve(socket.socket(fileno=self._boot.data_fd))
             for helper in helpers:
                 helper.cancel()
-        if has_accepted:
+        # Without a supervisor control ends as well: nobody is left who would hear it.
+        if has_accepted and not self._lifeline.supervisor_gone.is_set():
             await self._link.finish()
         self._lifeline.close()
 

@@ -59,6 +59,7 @@ class Arrival(ABC):
     trace_id = ""
     trace: Trace | None = None  # of a request that is sampled
     asks_continue = False
+    awaits_continue = False  # the client waits for the model's word before it sends its body
     is_broken = False  # where the request ends cannot be told
     counted: Upload | None = None  # a body that did not come with its head
     tunnelled = 0  # bytes of the client
@@ -264,6 +265,8 @@ class Arrival(ABC):
             self.refuse(error)
             return
         self._window_bytes += len(data)
+        if self.awaits_continue:
+            self.body_comes()
         if self.copy is not None:
             self.copy.collect(data, upload.is_complete)
         if upload.is_complete:
@@ -301,6 +304,14 @@ class Arrival(ABC):
             self.set_deadline(now + limits.body_idle_seconds)
             return
         self.refuse(DownstreamError(408, "body_timeout", "The body did not come in time."))
+
+    def body_comes(self) -> None:
+        """The client is told to send its body, or does so without being told."""
+        self.awaits_continue = False
+        now = _monotonic()
+        self._window_at, self._window_bytes = now, 0
+        if self.phase is _WAITING:
+            self.set_deadline(now + self.plane.settings.limits.body_idle_seconds)
 
     # Answers of our own
 

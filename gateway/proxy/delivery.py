@@ -63,6 +63,8 @@ class Delivery:
         # A client of HTTP/1.0 would take it for the answer; 100 is for those who asked.
         if exchange.head.minor == 1 and (head.status != 100 or exchange.asks_continue):
             self._write(interim_head(head))
+            if head.status == 100 and exchange.awaits_continue:
+                exchange.body_comes()
 
     def answered(self, head: ResponseHead, framing: Framing, data: bytes, is_last: bool) -> None:
         exchange = self._exchange
@@ -205,8 +207,13 @@ class Delivery:
 
     def expired(self, now: float) -> None:
         """The model has been silent for too long in the middle of its answer."""
-        if self._exchange.phase is Phase.TUNNEL:
-            self._exchange.finish(keep=False)
+        exchange = self._exchange
+        if exchange.phase is Phase.TUNNEL:
+            exchange.finish(keep=False)
+        elif self._is_paused or now >= exchange.ends_at:
+            # It took too long for the route, or for the client's slowness: no endpoint is to blame.
+            self._numbers.error("timeout")
+            self.cut(None)
         else:
             self._numbers.error("timeout")
             self.cut(UpstreamProtocolError("The model fell silent in the middle of its answer."))
@@ -247,6 +254,8 @@ class Delivery:
         return last_event(self._view.dialect, "stream_cut", str(error), request_id)
 
     def _set_deadline(self, now: float) -> None:
+        if self._is_paused:
+            return  # the client's connection has the word
         exchange = self._exchange
         at = now + self._view.idle_seconds
         exchange.deadline = at if at < exchange.ends_at else exchange.ends_at

@@ -48,10 +48,12 @@ class Downstream(asyncio.Protocol):
         "_is_lingering",
         "_is_lost",
         "_is_writing_paused",
+        "_lingers_until",
         "_served",
         "_transport",
         "_unread_bytes",
         "deadline",
+        "ends_by_close",
         "exchange",
         "inbox",
         "is_reading_paused",
@@ -68,6 +70,7 @@ class Downstream(asyncio.Protocol):
         self.inbox = b""  # what came before its turn
         self.deadline = 0.0
         self.is_reading_paused = False
+        self.ends_by_close = False  # the last answer has no other sign of its end
         self.will_reset = False  # end the connection so that nobody takes it for a regular end
         self._heads: HeadBuffer | None = None  # a head that comes in pieces
         self._served = 0
@@ -75,6 +78,7 @@ class Downstream(asyncio.Protocol):
         self._is_lingering = False
         self._is_ending = False
         self._is_lost = False
+        self._lingers_until = 0.0  # for what the client has not taken yet
         self._is_writing_paused = False  # the client does not take what it is sent
         self._unread_bytes = 0  # written but not taken by the client, when that was last looked at
 
@@ -267,9 +271,12 @@ class Downstream(asyncio.Protocol):
     def open_tunnel(self) -> None:
         """What has come since the head belongs to the tunnel."""
         data, self.inbox = self.inbox, b""
-        if data and self.exchange is not None:
-            self.exchange.request_data(data)
-        self.resume_reading()
+        exchange = self.exchange
+        if data and exchange is not None:
+            exchange.request_data(data)
+        connection = exchange.connection if exchange is not None else None
+        if connection is None or not connection.is_writing_paused:
+            self.resume_reading()
 
     def end_tunnel(self) -> None:
         """The model has ended its side of the tunnel."""
@@ -282,7 +289,7 @@ class Downstream(asyncio.Protocol):
 
     def close_idle(self) -> None:
         """End it if nothing is under way: the gateway is closing."""
-        if self.is_idle and not self._is_ending and not self._has_unread():
+        if self.is_idle and not (self.inbox or self._is_ending or self._has_unread()):
             self._end()
 
     def _has_unread(self) -> bool:
@@ -297,7 +304,11 @@ class Downstream(asyncio.Protocol):
         """The deadline has passed; called by the sweep."""
         limits = self.plane.settings.limits
         unread = self._transport.get_write_buffer_size()
-        if unread and not self._is_lingering:
+        if self._is_lingering and (now < self._lingers_until if unread else self._lingers_until):
+            # The two seconds count from when the client has taken everything.
+            self._lingers_until = self._lingers_until if unread else 0.0
+            self.deadline = now + _LINGER_SECONDS
+        elif unread and not self._is_lingering:
             # Bytes wait for the client: is it reading at all?
             least = limits.min_bytes_per_second * limits.write_idle_seconds
             if self._unread_bytes and unread > self._unread_bytes - least:
@@ -319,7 +330,7 @@ class Downstream(asyncio.Protocol):
     def abort(self) -> None:
         """End it now, whatever is under way."""
         self._is_ending = True
-        if self.exchange is not None and self.exchange.ends_by_close:
+        if self.ends_by_close or (self.exchange is not None and self.exchange.ends_by_close):
             self._make_reset()
         self._transport.abort()
 
@@ -338,7 +349,10 @@ class Downstream(asyncio.Protocol):
         self._is_ending = self._is_lingering = True
         self.inbox = b""
         self._heads = None
-        self.deadline = _monotonic() + _LINGER_SECONDS
+        now = _monotonic()
+        unread = self._transport.get_write_buffer_size()
+        self._lingers_until = now + self.plane.settings.limits.write_idle_seconds if unread else 0.0
+        self.deadline = now + _LINGER_SECONDS
         self._transport.write_eof()
         self.resume_reading()
 

@@ -10,6 +10,7 @@ it ends in `finish`, once: the only place where it is counted and connections ar
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 
@@ -32,6 +33,8 @@ from gateway.routing.decide import Decision, Reason, decide
 from gateway.upstream.connection import Sink, UpstreamConnection
 from gateway.upstream.endpoint import Endpoint
 from gateway.upstream.group import Group
+
+_log = logging.getLogger(__name__)
 
 _JOINED_BYTES = 16 * 1024  # up to here one write of head and body is cheaper than two
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -128,6 +131,13 @@ class Exchange(Arrival):
 
     async def _connect(self, endpoint: Endpoint, seconds: float) -> None:
         try:
+            await self._connect_and_send(endpoint, seconds)
+        except Exception:
+            _log.exception("A request failed inside the gateway.")
+            self.broke()
+
+    async def _connect_and_send(self, endpoint: Endpoint, seconds: float) -> None:
+        try:
             connection = await endpoint.connect(seconds)
         except UpstreamError as error:
             if self.phase is _CONNECTING and self.endpoint is endpoint:
@@ -179,6 +189,12 @@ class Exchange(Arrival):
             connection.send(body)
         if upload is None:
             self.set_deadline(_monotonic() + view.first_byte_seconds)
+        elif connection.is_writing_paused:  # by the very first write
+            self.pause_upload()
+        elif self.asks_continue:  # it is the model's turn
+            self.awaits_continue = True
+            self.set_deadline(_monotonic() + view.first_byte_seconds)
+            self.downstream.resume_reading()
         else:
             self.resume_upload()
 
@@ -255,6 +271,8 @@ class Exchange(Arrival):
         )
         if not may_resend:
             return self.fail(error)
+        if is_stale and self.tries >= view.retries:
+            return self.fail(error)  # nothing is wrong with the version
         if endpoint is not None and self.tries < view.retries:
             if not is_stale:
                 self._failed = (*self._failed, endpoint)
@@ -289,11 +307,18 @@ class Exchange(Arrival):
             if self.delivery is not None:
                 self.delivery.expired(now)
             return
+        is_clients_turn = self._upload is not None and not self.downstream.is_reading_paused
+        if self.awaits_continue:
+            is_clients_turn = False
         if now >= self.ends_at:
-            self.attempt_ended(UpstreamTimeout("The model did not answer in time."))
+            error = UpstreamTimeout("The request took longer than the route allows.")
+            if is_clients_turn:
+                self.fail(error)  # no endpoint is to blame
+            else:
+                self.attempt_ended(error)
         elif self.phase is _QUEUED:
             self.attempt_failed(Overflow("The model has more to do than it can; try again."))
-        elif self._upload is None or self.downstream.is_reading_paused:
+        elif not is_clients_turn:
             self.attempt_ended(UpstreamTimeout("The model did not answer in time."))
         else:
             self._judge_upload(now)
@@ -332,11 +357,13 @@ class Exchange(Arrival):
         )  # fmt: skip
         plane.exchanges.discard(self)
         now = _monotonic()
+        self.downstream.ends_by_close = self.ends_by_close
         if endpoint is not None:
             endpoint.finished()
             if connection is not None:
                 self.connection = None
-                if connection.is_reusable and self._upload is None:
+                is_clean = connection.is_reusable and not connection.is_writing_paused
+                if is_clean and self._upload is None:
                     # The client may have been slow to the very end; whoever is next is not.
                     connection.resume_reading()
                     endpoint.give_back(connection, now)

@@ -218,6 +218,10 @@ class DataPlane:
             one.expired(now)
         except Exception:
             _log.exception("A timeout could not be carried out: %r", one)
+            if isinstance(one, Downstream):
+                one.abort()
+            else:
+                one.broke()
 
     # What connections and exchanges ask for
 

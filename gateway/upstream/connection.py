@@ -91,6 +91,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         "idle_since",
         "is_open",
         "is_reusable",
+        "is_writing_paused",
         "served",
     )
 
@@ -111,6 +112,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         self._keeps = False  # the model keeps the connection when its answer is complete
         self.is_open = False
         self.is_reusable = False  # the last answer is complete, and another request may follow
+        self.is_writing_paused = False  # the model does not take what it is sent
         self.idle_since = 0.0
         self.served = 0
 
@@ -214,6 +216,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         if self._state != _TUNNEL or self._sink is None:
+            # Nobody may be given it in the turn of the loop before it is lost.
+            self.is_open = self.is_reusable = False
             return False  # the transport closes, and connection_lost says what it meant
         self._sink.upstream_ended()
         return True
@@ -232,10 +236,12 @@ class UpstreamConnection(asyncio.BufferedProtocol):
             sink.upstream_failed(_cut(repr(exc)))
 
     def pause_writing(self) -> None:
+        self.is_writing_paused = True
         if self._sink is not None:
             self._sink.pause_upload()
 
     def resume_writing(self) -> None:
+        self.is_writing_paused = False
         if self._sink is not None:
             self._sink.resume_upload()
 
