@@ -271,8 +271,6 @@ class Exchange(Arrival):
         )
         if not may_resend:
             return self.fail(error)
-        if is_stale and self.tries >= view.retries:
-            return self.fail(error)  # nothing is wrong with the version
         if endpoint is not None and self.tries < view.retries:
             if not is_stale:
                 self._failed = (*self._failed, endpoint)

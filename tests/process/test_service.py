@@ -58,7 +58,7 @@ def test_the_manager_is_told_of_start_reload_and_end(manager: Manager, model: Mo
         assert "were not taken over" in manager.wait("READY=1")[1]
         gateway.signal(signal.SIGTERM)
         stopping = manager.wait("STOPPING=1")
-        assert stopping[1] == "EXTEND_TIMEOUT_USEC=27000000"  # drain, grace, control's end
+        assert stopping[1] == "EXTEND_TIMEOUT_USEC=31000000"  # drain, grace, control's end
         assert gateway.wait() == 0
 
 
