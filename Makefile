@@ -51,7 +51,10 @@ $(PEERS)/peers.stamp: loadtests/peers/requirements.txt | $(BIN)/python
 bench: $(VENV)/run.stamp $(PEERS)/peers.stamp  ## compare with other proxies; takes half an hour
 	$(BIN)/python -m loadtests.bench $(BENCH)
 
+hosts: $(VENV)/test.stamp  ## pull the cables between hosts of our own making; as root
+	TEST_HOSTS=1 unshare --net $(BIN)/python -m pytest tests/adversity/test_hosts.py
+
 soak: $(VENV)/run.stamp  ## half an hour of trouble, then everything must be back in place
 	$(BIN)/python -m loadtests.soak $(SOAK)
 
-.PHONY: help run test fuzz check bench soak
+.PHONY: help run test fuzz check bench hosts soak
