@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from gateway.metrics.names import render_table
+from tests.adversity.faults import ALL as FAULTS
 from tests.servers import HOST, free_port, wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -136,6 +137,16 @@ def test_the_vectors_are_those_that_the_tests_hold() -> None:
     )
     assert rows == [(v["salt"], v["unit"], v["bucket"], v["percent"]) for v in vectors]
     assert len(rows) == 20
+
+
+def test_the_table_of_faults_names_those_that_the_tests_inflict() -> None:
+    rows = [
+        row for row in README.splitlines() if re.match(r"\| (gateway|a client|control|Pro).*:", row)
+    ]
+    for name in ("gateway and a model", "a client", "control", "Prometheus"):
+        told = " ".join(row.split("|")[1] for row in rows if row.startswith(f"| {name}"))
+        missing = [fault.name for fault in FAULTS if fault.name not in told]
+        assert not missing, f"{name}: {missing}"
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:
