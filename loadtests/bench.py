@@ -14,28 +14,22 @@ import argparse
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
-
-import msgspec
 
 from loadtests.cases import all_cases
 from loadtests.clients import Job, Outcome
+from loadtests.contest import backend, job_for, load, present, started, turned
 from loadtests.peers import all_peers
-from loadtests.peers.program import Absent, Place, Running
 from loadtests.profiling import profile
 from loadtests.report import NO_PROXY, Measured, report
 
 MEMORY = ("idle", "streams", "attacked")
 SAVED = Path(__file__).parent / "results" / "comparison.md"
 _KINDS = {"idle": "idle", "streams": "streams", "attacked": "attack"}
-_JOB_SECONDS = 300.0
-_READY_SECONDS = 20.0
 _QUIET = 0.5
 
 
@@ -49,12 +43,12 @@ async def main() -> None:
     assert own_task is not None
     # Ended from outside, the comparison must still end what it started.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, own_task.cancel)
-    versions = _present(wanted.peers)
+    versions = present(wanted.peers)
     busy = os.getloadavg()[0]
     if busy > _QUIET and not wanted.profile:
         print(f"{busy:.1f} other programs are running; they widen all spreads.", file=sys.stderr)
     measured = Measured(versions, wanted.rounds, wanted.seconds, busy)
-    async with _backend() as origins:
+    async with backend() as origins:
         if wanted.profile:
             await _profile(wanted.cases, wanted.seconds, origins, cores[1])
             return
@@ -95,50 +89,6 @@ def _some_of(known: Sequence[str]) -> type[list[str]]:
     return Some
 
 
-def _present(names: Sequence[str]) -> dict[str, str]:
-    """The versions of those that are here; the others are said to be absent."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = all_peers()[name].version()
-        except Absent as absent:
-            print(f"{name} is left out: {absent}", file=sys.stderr)
-    return found
-
-
-@asynccontextmanager
-async def _backend() -> AsyncIterator[tuple[int, int]]:
-    """On the core of the load, which it takes over from us."""
-    command = [sys.executable, "-m", "loadtests.backend"]
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        v1, v2 = (await process.stdout.readline()).split()
-        yield int(v1), int(v2)
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-@asynccontextmanager
-async def _started(
-    name: str, folder: Path, origins: tuple[int, int], core: int
-) -> AsyncIterator[Running]:
-    own = folder / name
-    own.mkdir(exist_ok=True)
-    async with all_peers()[name].running(Place(own, core, origins)) as running:
-        await _ready(name, running)
-        yield running
-
-
-async def _ready(name: str, running: Running) -> None:
-    """A port may be open before the routes behind it are known."""
-    ends = time.monotonic() + _READY_SECONDS
-    while (outcome := await load(_job("cpu", running, "post", 1 / 100))).failed:
-        if time.monotonic() > ends:
-            raise RuntimeError(f"{name} does not serve: {outcome.complaint}")
-
-
 async def _measure_cpu(
     measured: Measured, cases: Sequence[str], origins: tuple[int, int], core: int
 ) -> None:
@@ -149,14 +99,14 @@ async def _measure_cpu(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         folder.chmod(0o755)  # nginx's worker is not root
         proxies = {
-            name: await stack.enter_async_context(_started(name, folder, origins, core))
+            name: await stack.enter_async_context(started(name, folder, origins, core))
             for name in measured.versions
         }
         for number in range(measured.rounds):
             for case in chosen:
-                for name in _turned(list(proxies), number):
+                for name in turned(list(proxies), number):
                     if case not in all_peers()[name].without:
-                        job = _job("cpu", proxies[name], case, measured.seconds)
+                        job = job_for("cpu", proxies[name], case, measured.seconds)
                         await _carry_out(measured, name, number, case, job)
 
 
@@ -166,20 +116,12 @@ async def _measure_memory(
     """Each time in a new process: what an earlier case has left free would hide what is needed."""
     for number in range(measured.rounds):
         for case in (case for case in cases if case in MEMORY):
-            for name in _turned([name for name in measured.versions if name != NO_PROXY], number):
+            for name in turned([name for name in measured.versions if name != NO_PROXY], number):
                 with tempfile.TemporaryDirectory(prefix="bench-") as folder:
                     Path(folder).chmod(0o755)
-                    async with _started(name, Path(folder), origins, core) as running:
-                        job = _job(_KINDS[case], running)
+                    async with started(name, Path(folder), origins, core) as running:
+                        job = job_for(_KINDS[case], running)
                         await _carry_out(measured, name, number, case, job)
-
-
-def _turned(names: list[str], number: int) -> list[str]:
-    return names if number % 2 == 0 else names[::-1]
-
-
-def _job(kind: str, proxy: Running, case: str = "", seconds: float = 0.0) -> Job:
-    return Job(kind, proxy.port, proxy.workers, proxy.rest, case, seconds)
 
 
 async def _carry_out(measured: Measured, name: str, number: int, case: str, job: Job) -> None:
@@ -194,33 +136,13 @@ async def _carry_out(measured: Measured, name: str, number: int, case: str, job:
     )
 
 
-async def load(job: Job) -> Outcome:
-    """Carries the job out in another process."""
-    command = [sys.executable, "-m", "loadtests.clients"]
-    pipe = subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
-    try:
-        async with asyncio.timeout(_JOB_SECONDS):
-            told, complaints = await process.communicate(msgspec.json.encode(job))
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    try:
-        return msgspec.json.decode(told, type=Outcome)
-    except msgspec.DecodeError as error:
-        words = (complaints.decode().strip() or "no complaint").splitlines()[-1]
-        code = process.returncode
-        raise RuntimeError(f"the load ended with {code}, {len(told)} bytes: {words}") from error
-
-
 async def _profile(
     cases: Sequence[str], seconds: float, origins: tuple[int, int], core: int
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        async with _started("graygate", Path(folder), origins, core) as gateway:
+        async with started("graygate", Path(folder), origins, core) as gateway:
             for case in (case for case in cases if case in all_cases()):
-                job = _job("cpu", gateway, case, seconds)
+                job = job_for("cpu", gateway, case, seconds)
                 print(f"\n## {all_cases()[case].title}\n")
                 print(await profile(gateway.workers[0], load(job), Path(folder)))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import cast
 
 from loadtests.cases import Case
 
 OK = b"HTTP/1.1 200 "
+_OPENED_AT_ONCE = 100
 
 
 class Load:
@@ -22,20 +24,33 @@ class Load:
         self.left = 0
         self._port = port
         self._connections = case.connections
+        self._active = case.active or case.connections
         self._callers: list[Caller] = []
+        self._resting: deque[Caller] = deque()
         self._busy = 0
         self._connecting: set[asyncio.Task[None]] = set()
 
     async def run(self, count: int) -> None:
         if not self._callers:
             self._callers = [Caller(self) for _ in range(self._connections)]
-            await asyncio.gather(*(self.connect(caller) for caller in self._callers))
+            for start in range(0, self._connections, _OPENED_AT_ONCE):
+                some = self._callers[start : start + _OPENED_AT_ONCE]
+                await asyncio.gather(*(self.connect(caller) for caller in some))
         self.left = count
-        self._busy = len(self._callers)
+        self._busy = self._active
         self._finished = asyncio.get_running_loop().create_future()
-        for caller in self._callers:
+        self._resting.extend(self._callers[self._active :])
+        for caller in self._callers[: self._active]:
             caller.next()
         await self._finished
+        self._resting.clear()
+
+    def relieve(self, caller: Caller) -> Caller:
+        """Who has the next request: the one who rested longest, where some rest."""
+        if not self._resting:
+            return caller
+        self._resting.append(caller)
+        return self._resting.popleft()
 
     async def connect(self, caller: Caller) -> None:
         loop = asyncio.get_running_loop()
@@ -92,7 +107,8 @@ class Caller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if len(data) == self._load.usual and data.startswith(OK):
-            self.next()
+            self._is_waiting = False
+            self._load.relieve(self).next()
         elif self._missing > 0:
             self._missing -= len(data)
             if self._missing <= 0:
@@ -125,7 +141,8 @@ class Caller(asyncio.Protocol):
     def _answered(self) -> None:
         self._missing = 0
         if not self._closes:  # else it goes on when the other side has closed
-            self.next()
+            self._is_waiting = False
+            self._load.relieve(self).next()
 
     def connection_lost(self, reason: Exception | None) -> None:
         self._transport = None

@@ -9,6 +9,8 @@ from itertools import count, cycle
 PATH = b"/v1/chat/completions"
 USERS = 1000  # callers who take turns; their ids decide the version
 BIG = 64 * 1024
+GROWTH = (10, 100, 1000, 10_000)  # connections
+ACTIVE = 32
 FOREVER = 1_000_000  # events of a stream that the client ends
 
 # What an OpenAI client sends, and what sits in front of it adds; with Host and Content-Length: 20.
@@ -48,6 +50,7 @@ class Case:
     connections: int = 32
     pause_ms: int = 0
     answer_bytes: int = 0  # a shorter answer is a failure
+    active: int = 0  # of the connections, that have a request at a time; 0 = all
 
     @property
     def unit(self) -> str:
@@ -63,10 +66,17 @@ def all_cases() -> dict[str, Case]:
         Case("mixed", "`post` and `attack` in turn", mixed, 4000),
         Case("upload", "POST of 64 KiB, small answer", uploads, 1500),
         Case("download", "small POST, answer of 64 KiB", downloads, 1500, answer_bytes=BIG),
+        *(grown(connections) for connections in GROWTH),
         streams("sse100", 100, 50),
         streams("sse1000", 1000, 200),
     )
     return {case.name: case for case in cases}
+
+
+def grown(connections: int) -> Case:
+    title = f"POST over {connections:,} connections, {ACTIVE} of them at a time"
+    name = f"held{connections}"
+    return Case(name, title, posts, 4000, connections, active=min(ACTIVE, connections))
 
 
 def streams(name: str, connections: int, pause_ms: int) -> Case:

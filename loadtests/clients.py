@@ -19,6 +19,7 @@ from loadtests.callers import Load
 from loadtests.cases import Case, all_cases
 from loadtests.cases import streams as held_streams
 from loadtests.meter import cpu_seconds, private_bytes, user_and_system
+from loadtests.openloop import OpenLoop
 from loadtests.streams import Streams
 
 WARM_UP = 0.2  # of the number that is measured
@@ -26,16 +27,18 @@ SETTLING = 1000  # requests, connections or streams before memory is looked at f
 HELD = 2000  # connections or streams between that and the second look
 ATTACKS = 10_000
 OPENED_AT_ONCE = 20
+OPEN_CONNECTIONS = 256  # of open load
 LONG_MS = 60_000
 
 
 class Job(msgspec.Struct):
-    kind: str  # "cpu", "idle", "streams" or "attack"; the last three look at memory
+    kind: str  # "cpu" or "open"; or "idle", "streams" or "attack", which look at memory
     port: int
     workers: list[int]
     rest: list[int]
     case: str = ""
     seconds: float = 0.0
+    rate: float = 0.0  # requests a second, of open load
 
 
 class Outcome(msgspec.Struct):
@@ -50,6 +53,7 @@ class Outcome(msgspec.Struct):
     first_chunks: list[float] = []  # milliseconds, from the request to the first event
     ways: list[float] = []  # milliseconds, from the backend's write to the client
     gaps: list[float] = []  # milliseconds between the events of one stream
+    delays: list[float] = []  # milliseconds from when a request was due to its whole answer
 
 
 class Meter:
@@ -89,7 +93,8 @@ async def run(job: Job) -> Outcome:
     if job.kind == "cpu":
         case = all_cases()[job.case]
         return await (_stream if case.pause_ms else _request)(job, case, meter)
-    return await {"idle": _idle, "streams": _open_streams, "attack": _attack}[job.kind](job, meter)
+    kinds = {"open": _open, "idle": _idle, "streams": _open_streams, "attack": _attack}
+    return await kinds[job.kind](job, meter)
 
 
 async def _request(job: Job, case: Case, meter: Meter) -> Outcome:
@@ -101,6 +106,19 @@ async def _request(job: Job, case: Case, meter: Meter) -> Outcome:
     await load.run(count)
     outcome = Outcome(done=count, failed=load.failed, complaint=load.complaint)
     meter.stop(outcome)
+    load.close()
+    return outcome
+
+
+async def _open(job: Job, meter: Meter) -> Outcome:
+    load = OpenLoop(job.port, all_cases()[job.case], job.rate, OPEN_CONNECTIONS)
+    await load.run(job.seconds * WARM_UP)
+    load.forget()
+    meter.start()
+    await load.run(job.seconds)
+    outcome = Outcome(done=len(load.delays), failed=load.failed, complaint=load.complaint)
+    meter.stop(outcome)
+    outcome.delays = load.delays
     load.close()
     return outcome
 

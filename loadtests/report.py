@@ -114,7 +114,7 @@ def _summary(measured: Measured) -> str:
         for case in measured.outcomes
     ]
     lines = ["## The gateway's use, as a multiple of theirs", ""]
-    lines += _table(["", *others], rows)
+    lines += table(["", *others], rows)
     return "\n".join([*lines, *_of_lines(measured)]) + "\n"
 
 
@@ -142,7 +142,7 @@ def _case(measured: Measured, case: str) -> str:
         if case in all_cases():
             row += _extras(case, [one for one in of_rounds.values() if one.done])
         rows.append(row)
-    return "\n".join([f"## {_title(case)}", "", *_table(heads, rows)]) + "\n"
+    return "\n".join([f"## {_title(case)}", "", *table(heads, rows)]) + "\n"
 
 
 def _extras(case: str, outcomes: Sequence[Outcome]) -> list[str]:
@@ -175,7 +175,7 @@ def spread(values: Sequence[float]) -> str:
     return " / ".join(f"{value:.2f}" for value in (min(values), median(values), max(values)))
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Every row as wide as the heads, and columns in line for those who read it as text."""
     whole = [heads, *([*row, *["-"] * (len(heads) - len(row))] for row in rows)]
     widths = [max(len(row[column]) for row in whole) for column in range(len(heads))]

@@ -33,16 +33,20 @@ class Scripted:
         self.port = 0
         self.requests = 0
         self.connections = 0
+        self.by_connection: list[int] = []
         self._answers = answers
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = self.connections
         self.connections += 1
+        self.by_connection.append(0)
         while True:
             try:
                 await reader.readuntil(b"\r\n\r\n")
             except (asyncio.IncompleteReadError, ConnectionError):
                 break
             self.requests += 1
+            self.by_connection[number] += 1
             answer = self._answers(self.requests)
             for start in range(0, len(answer), 30):
                 writer.write(answer[start : start + 30])
@@ -127,3 +131,10 @@ async def test_a_server_that_goes_away_ends_the_load_with_an_error() -> None:
     load = Load(port, case())
     with pytest.raises(OSError, match=re.compile("refused|Connect", re.I)):
         await load.run(10)
+
+
+async def test_connections_take_turns_where_only_some_are_to_be_active() -> None:
+    ring = Case("ring", "", lambda: repeat(REQUEST), connections=10, active=2)
+    async with scripted(lambda _: GOOD) as script, loaded(script.port, ring, 40) as load:
+        assert (script.requests, script.connections, load.failed) == (40, 10, 0)
+        assert set(script.by_connection) == {4}
