@@ -24,6 +24,7 @@ from loadtests.cases import all_cases
 from loadtests.clients import Job, Outcome
 from loadtests.contest import backend, job_for, load, present, started, turned
 from loadtests.peers import all_peers
+from loadtests.pictures import save
 from loadtests.profiling import profile
 from loadtests.report import NO_PROXY, Measured, report
 
@@ -59,6 +60,7 @@ async def main() -> None:
     if wanted.save is not None:
         wanted.save.parent.mkdir(parents=True, exist_ok=True)
         wanted.save.write_text(text)
+        save(measured, wanted.save.parent)
 
 
 def _arguments() -> argparse.Namespace:
