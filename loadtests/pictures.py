@@ -17,8 +17,10 @@ def pictures(measured: Measured) -> dict[str, str]:
     names = [name for name in measured.versions if name != NO_PROXY]
     drawn = {}
     for case in BARS:
-        figures = {name: list(measured.figures(case, name).values()) for name in names}
-        rows = {n: (min(f), median(f), max(f)) for n, f in figures.items() if f}
+        rows = {}
+        for name in names:
+            if found := list(measured.figures(case, name).values()):
+                rows[name] = (min(found), median(found), max(found))
         if rows:
             drawn[f"{case}.svg"] = bars(all_cases()[case].title, unit(case), rows)
     series = {
