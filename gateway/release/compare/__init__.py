@@ -1,0 +1,1 @@
+"""Do two versions say the same? Comparators of two answers to one request."""
