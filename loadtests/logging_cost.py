@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 
@@ -24,16 +25,19 @@ from gateway.config.settings import Settings
 from gateway.http1.request import RequestHead
 from gateway.http1.start import RequestLine
 from gateway.proxy.access_log import AccessLog
+from gateway.proxy.downstream import Downstream
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.line_writer import LineWriter
 from gateway.proxy.record import Recorder
-from gateway.proxy.view import Outcome
+from gateway.proxy.view import Outcome, View
 from gateway.routing.decide import Decision, Reason
 from gateway.routing.facts import RequestFacts
 from gateway.upstream.address import Target, parse_target
 
 ROUNDS = 200
 USERS = 1000
+_NOBODY = cast(Downstream, SimpleNamespace(plane=None))
+_NO_VIEW = cast(View, None)
 
 
 class _Nowhere(LineWriter):
@@ -72,7 +76,7 @@ def exchanges(query: bytes = b"") -> list[Exchange]:
     }
     made = []
     for number in range(USERS):
-        exchange = Exchange.__new__(Exchange)
+        exchange = Exchange(_NOBODY, head, _NO_VIEW)
         decision = Decision("chat", "v2", Reason.WEIGHT, b"user-%06d" % number)
         for name, value in {**shared, "decision": decision}.items():
             setattr(exchange, name, value)

@@ -1,10 +1,12 @@
-"""Where the body of an answer ends (RFC 9112, 6.3)."""
+"""How the body of an answer is delimited."""
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from gateway.http1.response import ResponseHead
+if TYPE_CHECKING:
+    from gateway.http1.response import ResponseHead
 
 
 class Framing(Enum):
@@ -16,15 +18,12 @@ class Framing(Enum):
     UNTIL_CLOSE = "until_close"
 
 
+_NONE = Framing.NONE
+
+
 def body_of(head: ResponseHead, method: str) -> Framing:
     """How the body of an answer to a request of this method is delimited.
 
     A Content-Length of an answer that has no body (to HEAD, 304) is a statement, not a framing.
     """
-    if method == "HEAD" or head.status < 200 or head.status in (204, 304):
-        return Framing.NONE
-    if head.chunked:
-        return Framing.CHUNKED
-    if head.length >= 0:
-        return Framing.LENGTH if head.length else Framing.NONE
-    return Framing.UNTIL_CLOSE
+    return _NONE if method == "HEAD" else head.framing

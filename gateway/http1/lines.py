@@ -5,16 +5,26 @@ came, to what it means; a line that is found there needs no second check. It is 
 into a young generation, and when that is full it becomes the old one and the old one is forgotten;
 a line found in the old one moves to the young one. A line is remembered from the second time that
 its name comes. A stranger who sends ever new lines thus costs no more than those lines.
+
+A head of which every line is remembered is remembered as a whole: who polls, or asks without a
+secret, and models whose answers begin alike are read by one look.
 """
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from gateway.http1.start import RequestLine, StatusLine
 from gateway.http1.values import Coding, coding_of, is_host, length_of, members
 
+if TYPE_CHECKING:
+    from gateway.http1.request import RequestHead
+    from gateway.http1.response import ResponseHead
+
 _LONGEST_REMEMBERED = 256
+_LONGEST_HEAD = 1024
+_MOST_HEADS = 2048
 _LONGEST_NAME = 64
 _MOST_NAMES = 1024
 
@@ -143,7 +153,10 @@ class LineMemo:
         "_older",
         "_standing",
         "known",
+        "learned",
+        "request_heads",
         "request_lines",
+        "response_heads",
         "status_lines",
         "wanted_apart",
     )
@@ -152,6 +165,9 @@ class LineMemo:
         self.known: dict[bytes, Field] = {}  # another one after `learn`
         self.request_lines: dict[bytes, RequestLine] = {}
         self.status_lines: dict[bytes, StatusLine] = {}
+        self.request_heads: dict[bytes, RequestHead] = {}
+        self.response_heads: dict[bytes, ResponseHead] = {}
+        self.learned = 0  # how often a line was not in `known`
         # Wanted, but more than that to us, so that their kind does not say it.
         self.wanted_apart = frozenset(one for one in wanted if not is_ordinary(_dashed(one)))
         self._older: dict[bytes, Field] = {}
@@ -171,6 +187,7 @@ class LineMemo:
 
     def learn(self, line: bytes) -> Field:
         """What a line means that is not in `known`; raises BadLine."""
+        self.learned += 1
         field = self._older.get(line)
         if field is None:
             spelled, _, value = line.partition(b": ")
@@ -201,6 +218,20 @@ class LineMemo:
             if len(self.status_lines) >= self._capacity:
                 self.status_lines.clear()
             self.status_lines[line] = meaning
+
+    def remember_request(self, head: bytes, meaning: RequestHead) -> None:
+        """For a head whose first line and header lines were all remembered: it has no secret."""
+        if len(head) <= _LONGEST_HEAD:
+            if len(self.request_heads) >= _MOST_HEADS:
+                self.request_heads.clear()
+            self.request_heads[head] = meaning
+
+    def remember_response(self, head: bytes, meaning: ResponseHead) -> None:
+        """For a head whose first line and header lines were all remembered: it has no secret."""
+        if len(head) <= _LONGEST_HEAD:
+            if len(self.response_heads) >= _MOST_HEADS:
+                self.response_heads.clear()
+            self.response_heads[head] = meaning
 
     def _learn_fully(self, line: bytes) -> Field:
         """A line of a new name, or one that is not in the usual form; it is not remembered."""

@@ -30,21 +30,17 @@ from gateway.http1.values import Coding, members
 
 __all__ = ["RequestHead", "parse_request", "without"]
 
+_NOTHING: Mapping[bytes, bytes] = MappingProxyType({})
+_NO_NAMES: frozenset[bytes] = frozenset()
+
 
 class RequestHead:
     """A request that may be served; what cannot be understood in one way only is none."""
 
-    # What most heads leave as it is stands here, once, and not in each of them.
-    host = b""  # empty only in HTTP/1.0
-    length = -1  # -1 = no Content-Length
-    chunked = False
-    expect = False  # 100-continue
-    upgrade = b""
-    te_trailers = False
-    single: Mapping[bytes, bytes] = MappingProxyType({})  # wanted fields that came once
-    twice: frozenset[bytes] = frozenset()  # wanted fields that came more than once
-    # (name, value, line) of those that tell who asks or which way it came; not in `kept`
-    special: list[tuple[bytes, bytes, bytes]] | None = None
+    __slots__ = (
+        *("chunked", "expect", "host", "keep_alive", "kept", "length", "line", "method", "minor"),
+        *("path", "query", "single", "special", "target", "te_trailers", "twice", "upgrade"),
+    )
 
     def __init__(self, line: RequestLine) -> None:
         self.line = line
@@ -54,7 +50,17 @@ class RequestHead:
         self.query = line.query
         self.minor = line.minor
         self.keep_alive = line.minor == 1
+        self.host = b""  # empty only in HTTP/1.0
+        self.length = -1  # -1 = no Content-Length
+        self.chunked = False
+        self.expect = False  # 100-continue
+        self.upgrade = b""
+        self.te_trailers = False
         self.kept: list[bytes] = []  # lines that may go on as they are, in order
+        self.single: Mapping[bytes, bytes] = _NOTHING  # wanted fields that came once
+        self.twice: frozenset[bytes] = _NO_NAMES  # wanted fields that came more than once
+        # (name, value, line) of those that tell who asks or which way it came; not in `kept`
+        self.special: list[tuple[bytes, bytes, bytes]] | None = None
 
     @property
     def has_body(self) -> bool:
@@ -65,13 +71,21 @@ class RequestHead:
 
 
 def parse_request(head: bytes, memo: LineMemo, limits: Limits) -> RequestHead:
-    """What a head says, without its blank line; raises DownstreamError."""
+    """What a head says, without its blank line; raises DownstreamError.
+
+    Nobody may change what is returned: the next one who sends the same head gets it, too.
+    """
+    request = memo.request_heads.get(head)
+    if request is not None:
+        return request
     lines = head.split(b"\r\n")
     first = lines.pop(0)
     if not first and lines:  # one empty line in front is tolerated (RFC 9112, 2.2)
         first = lines.pop(0)
+    learned = memo.learned
     start = memo.request_lines.get(first)
     if start is None:
+        learned = -1  # this head must be read again the next time
         start = parse_request_line(first, limits)
         memo.remember_request_line(first, start)
     if len(head) > limits.head_bytes or len(lines) > limits.head_lines:
@@ -92,6 +106,8 @@ def parse_request(head: bytes, memo: LineMemo, limits: Limits) -> RequestHead:
         request.upgrade = b""
     if memo.wanted_apart:
         _add_wanted(lines, memo, request)
+    if memo.learned == learned:
+        memo.remember_request(head, request)
     return request
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.errors import UpstreamProtocolError
+from gateway.http1.framing import Framing
 from gateway.http1.limits import Limits
 from gateway.http1.lines import (
     CODING,
@@ -31,30 +32,44 @@ _NOT_PASSED = frozenset({b"x-request-id"})
 class ResponseHead:
     """An answer that may be passed on."""
 
-    # What most heads leave as it is stands here, once, and not in each of them.
-    length = -1  # -1 = no Content-Length
-    chunked = False
-    upgrade = b""  # only of a 101
-    has_date = False
-    has_server = False
+    __slots__ = (
+        *("block", "chunked", "framing", "has_date", "has_server", "keep_alive", "kept", "length"),
+        *("length_line", "minor", "status", "status_line", "upgrade"),
+    )
 
     def __init__(self, line: StatusLine) -> None:
         self.status = line.status
         self.status_line = line.line  # says HTTP/1.1, which is what we speak
         self.minor = line.minor  # what the model speaks
         self.keep_alive = line.minor == 1
+        self.length = -1  # -1 = no Content-Length
+        self.chunked = False
+        self.upgrade = b""  # only of a 101
+        self.has_date = False
+        self.has_server = False
         self.kept: list[bytes] = []  # lines that may go on as they are, in order
+        self.block = b""  # the status line and `kept`
+        self.framing = Framing.UNTIL_CLOSE  # of the body, unless the request was HEAD
+        self.length_line = b""  # what says the length in our own words, if anything is to say it
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} HTTP/1.{self.minor}>"
 
 
 def parse_response(head: bytes, memo: LineMemo, limits: Limits) -> ResponseHead:
-    """What a head says, without its blank line; raises UpstreamProtocolError."""
+    """What a head says, without its blank line; raises UpstreamProtocolError.
+
+    Nobody may change what is returned: the next one who gets the same head gets it, too.
+    """
+    known = memo.response_heads.get(head)
+    if known is not None:
+        return known
     lines = head.split(b"\r\n")
     first = lines.pop(0)
+    learned = memo.learned
     start = memo.status_lines.get(first)
     if start is None:
+        learned = -1  # this head must be read again the next time
         start = parse_status_line(first, limits)
         memo.remember_status_line(first, start)
     if len(head) > limits.head_bytes or len(lines) > limits.head_lines:
@@ -72,7 +87,24 @@ def parse_response(head: bytes, memo: LineMemo, limits: Limits) -> ResponseHead:
             raise UpstreamProtocolError("The model switched protocols without saying to which.")
     elif response.upgrade:
         response.upgrade = b""
+    _frame(response)
+    if memo.learned == learned:
+        memo.remember_response(head, response)
     return response
+
+
+def _frame(response: ResponseHead) -> None:
+    """Where the body of the answer ends (RFC 9112, 6.3), and what of the head goes on."""
+    length, status = response.length, response.status
+    if length >= 0 and status != 204:  # to 304 it tells of a body that is not there
+        response.length_line = b"Content-Length: %d" % length
+    if status < 200 or status == 204 or status == 304 or length == 0:
+        response.framing = Framing.NONE
+    elif response.chunked:
+        response.framing = Framing.CHUNKED
+    elif length > 0:
+        response.framing = Framing.LENGTH
+    response.block = b"\r\n".join((response.status_line, *response.kept))
 
 
 def _read_lines(lines: list[bytes], memo: LineMemo, response: ResponseHead) -> Field | None:

@@ -28,13 +28,20 @@ _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\x
 class RequestLine:
     """What a request's first line says; made once per line, never changed."""
 
-    __slots__ = ("authority", "default_port", "method", "minor", "path", "query", "target")
+    __slots__ = (
+        *("authority", "default_port", "method", "minor", "path", "query", "rest", "target"),
+        "verb",
+    )
 
     def __init__(self, method: str, target: bytes, minor: int) -> None:
         self.method = method
         self.target = target  # as it is sent on: origin-form, or "*"
         self.path, _, self.query = target.partition(b"?")
         self.minor = minor
+        # As it is sent on: between these comes what stands before all paths of an endpoint, and
+        # behind them its authority.
+        self.verb = method.encode() + b" "
+        self.rest = target + b" HTTP/1.1\r\nHost: "
         self.authority = b""  # of an absolute target: it counts, not the Host field
         self.default_port = b""  # of its scheme, with the colon
 

@@ -75,7 +75,6 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         "_head",
         "_informational",
         "_inlet",
-        "_is_paused",
         "_is_plain",
         "_is_upgrade",
         "_keep_trailers",
@@ -90,6 +89,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         "_transport",
         "idle_since",
         "is_open",
+        "is_reading_paused",
         "is_reusable",
         "is_writing_paused",
         "served",
@@ -108,7 +108,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         self._informational = 0
         self._method = ""
         self._is_plain = self._is_upgrade = self._keep_trailers = False
-        self._is_paused = False
+        self.is_reading_paused = False
         self._keeps = False  # the model keeps the connection when its answer is complete
         self.is_open = False
         self.is_reusable = False  # the last answer is complete, and another request may follow
@@ -157,12 +157,12 @@ class UpstreamConnection(asyncio.BufferedProtocol):
 
     def pause_reading(self) -> None:
         if self.is_open:
-            self._is_paused = True
+            self.is_reading_paused = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if self._is_paused and self.is_open:
-            self._is_paused = False
+        if self.is_reading_paused and self.is_open:
+            self.is_reading_paused = False
             self._transport.resume_reading()
 
     def close(self) -> None:
@@ -190,7 +190,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         return self._inlet
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.data_received(bytes(self._inlet[:nbytes]))
+        self.data_received(self._inlet[:nbytes].tobytes())
 
     def data_received(self, data: bytes) -> None:
         """What the model has sent, in pieces of any size."""
@@ -250,12 +250,9 @@ class UpstreamConnection(asyncio.BufferedProtocol):
     def _read_head(self, data: bytes) -> None:
         while True:
             if self._head is None:
-                end = data.find(b"\r\n\r\n")
-                if end > 0:
-                    raw, rest = data[:end], data[end + 4 :]
-                else:
+                raw, blank_line, rest = data.partition(b"\r\n\r\n")
+                if not (blank_line and raw):
                     self._head = ResponseHeadBuffer(self._limits)
-                    end = -1
             if self._head is not None:
                 try:
                     found = self._head.feed(data)

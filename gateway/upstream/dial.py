@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable
 from typing import TypeVar
 
+from gateway.config.endpoints import EndpointRule
 from gateway.config.settings import Upstream
 from gateway.errors import ConnectFailed, ConnectTimeout, Overflow
 from gateway.upstream.address import Target
@@ -29,10 +30,17 @@ _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errn
 class Dialer:
     """Makes connections; one per worker."""
 
-    __slots__ = ("_clock", "_context", "_resolver", "_upstream")
+    __slots__ = ("_clock", "_context", "_resolver", "_rule", "_upstream")
 
-    def __init__(self, upstream: Upstream, resolver: Resolver, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        resolver: Resolver,
+        clock: Callable[[], float],
+        rule: EndpointRule | None = None,
+    ) -> None:
         self._upstream = upstream
+        self._rule = rule or EndpointRule(upstream)
         self._resolver = resolver
         self._clock = clock
         # Only who uses TLS pays for it: reading the system's certificates takes some 20 ms.
@@ -64,9 +72,10 @@ class Dialer:
             _, protocol = await loop.create_unix_connection(make, target.unix_path)
             return protocol
         if target.is_literal:
+            self._allowed([target.host], target)
             return await self._connect(target, target.host, make)
         addresses = await self._resolver.addresses(target.host, self._clock())
-        addresses = addresses[:MOST_ADDRESSES]
+        addresses = self._allowed(addresses, target)[:MOST_ADDRESSES]
         for left, address in zip(range(len(addresses), 1, -1), addresses, strict=False):
             try:
                 # One that swallows what is sent to it must leave time for the others.
@@ -91,8 +100,22 @@ class Dialer:
         )
         # Small pieces must not wait for the acknowledgement of earlier ones.
         raw = transport.get_extra_info("socket")
+        own, peer = (transport.get_extra_info(name) for name in ("sockname", "peername"))
+        if own and peer and own[0] == peer[0]:
+            wrong = self._rule.wrong_with_connection(own[0], peer[0], target.port)
+            if wrong is not None:
+                transport.abort()
+                raise OSError(wrong)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return protocol
+
+    def _allowed(self, addresses: list[str], target: Target) -> list[str]:
+        """The addresses that the settings let us speak to, whatever name leads there."""
+        wrong = {one: self._rule.wrong_with_address(one, target.port) for one in addresses}
+        allowed = [address for address in addresses if wrong[address] is None]
+        if not allowed:
+            raise OSError(next(filter(None, wrong.values()), "it has no address"))
+        return allowed
 
     def _tls(self) -> ssl.SSLContext:
         if self._context is None:

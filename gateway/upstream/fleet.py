@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 
+from gateway.config.endpoints import endpoint_rule
 from gateway.config.settings import Settings
 from gateway.metrics.numbers import Numbers
 from gateway.routing.spec import RouteSpec
@@ -48,7 +49,8 @@ class Fleet:
         self._clock = clock
         self._draw = draw
         self._resolver = Resolver(draw, lookup)
-        self._dialer = Dialer(settings.upstream, self._resolver, clock)
+        rule = endpoint_rule(settings)
+        self._dialer = Dialer(settings.upstream, self._resolver, clock, rule)
         self._checks = Checks(self._dialer, clock, draw)
         self._routes: Mapping[str, Route] = {}
         self._groups: dict[tuple[str, str], Group] = {}

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
+from gateway.config.endpoints import EndpointRule, Place
 from gateway.config.settings import Upstream
 from gateway.errors import ConnectFailed, ConnectTimeout, Overflow
 from gateway.upstream.address import parse_target
@@ -317,3 +318,49 @@ async def test_what_speaks_no_tls_behind_https_is_a_failure() -> None:
     with pytest.raises(ConnectFailed):
         await dialled(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     server.close()
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "0.0.0.0", "::ffff:169.254.1.1"])
+async def test_A08_a_name_that_leads_where_no_endpoint_may_be_is_not_connected_to(
+    address: str,
+) -> None:
+    with pytest.raises(ConnectFailed) as caught:
+        await dialled("http://model.test", dialer(says(address)))
+    assert "upstream.denied_networks" in caught.value.detail
+    literal = f"[{address}]" if ":" in address else address
+    with pytest.raises(ConnectFailed):
+        await dialled(f"http://{literal}:1")
+
+
+async def test_A08_of_the_addresses_of_a_name_only_the_allowed_ones_are_tried(
+    listener: Listener,
+) -> None:
+    used = dialer(says("169.254.169.254", HOST))
+    for _ in range(3):
+        protocol, _ = await dialled(f"http://model.test:{listener.port}", used)
+        await ended(protocol)
+
+
+async def test_A08_networks_and_ports_that_are_not_allowed_are_not_connected_to(
+    listener: Listener,
+) -> None:
+    for upstream in (
+        Upstream(allowed_networks=("10.0.0.0/8",)),
+        Upstream(denied_networks=("127.0.0.0/8",)),
+        Upstream(allowed_ports=("1-2",)),
+    ):
+        with pytest.raises(ConnectFailed):
+            await dialled(f"http://127.0.0.1:{listener.port}", dialer(upstream=upstream))
+
+
+async def test_A09_a_name_that_leads_back_to_the_gateway_is_not_connected_to(
+    listener: Listener,
+) -> None:
+    own = Place("0.0.0.0", listener.port, "the gateway's own data port")
+    resolver = Resolver(draw, says(HOST))
+    rule = EndpointRule(own=(own,))
+    with pytest.raises(ConnectFailed) as caught:
+        await dialled(
+            f"http://model.test:{listener.port}", Dialer(Upstream(), resolver, Clock(), rule)
+        )
+    assert "the gateway's own data port" in caught.value.detail
