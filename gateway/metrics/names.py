@@ -95,11 +95,18 @@ PANIC_MODE = _gauge(
 CONNECTIONS = _gauge("connections", "Open connections of clients.")
 SHED = _counter("shed", "Requests and connections refused to protect the gateway.", "cause")
 DROPPED = _counter(
-    "telemetry_dropped", "Access log lines and spans that nobody took in time.", "kind"
+    "telemetry_dropped",
+    "Access log lines, spans, and seconds of strata that nobody took in time.",
+    "kind",
 )
 SPLIT_WEIGHT = _gauge(
     "split_weight_ratio", "Wanted share of units, 0 to 1; stable has the rest.", "route", "version"
 )
+UNITS = _gauge(
+    "units",
+    "Different units, roughly, that their weights brought here in the last 10 minutes.",
+    "route", "version",
+)  # fmt: skip
 VERSION_INFO = _gauge(
     "version_info", "Always 1; roles: stable, candidate.", "route", "version", "role"
 )
@@ -161,7 +168,7 @@ CONFIG_REFUSED = _gauge(
 
 ALL: tuple[Series, ...] = (
     BUILD_INFO, REQUESTS, REQUEST_DURATION, FIRST_BYTE, INTER_CHUNK, ERRORS, IN_FLIGHT, RETRIES,
-    MIRRORED, MIRROR_FAILURES, DECISIONS, SPLIT_WEIGHT, VERSION_INFO, ENDPOINT_HEALTHY,
+    MIRRORED, MIRROR_FAILURES, DECISIONS, SPLIT_WEIGHT, UNITS, VERSION_INFO, ENDPOINT_HEALTHY,
     PANIC_MODE, CONNECTIONS, SHED, DROPPED, WORKERS, WORKERS_CURRENT, WORKERS_WANTED,
     PROCESS_START, PROCESS_RESTARTS, PROCESS_CRASH_LOOP, PROCESS_OPEN_FDS, PROCESS_MAX_FDS,
     PROCESS_RESIDENT, PROCESS_LOOP_LAG, SETTINGS_RELOADS, SETTINGS_RELOAD_GOOD,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import DownstreamError, Overflow, UpstreamError
 from gateway.http1.request import RequestHead
+from gateway.metrics.recorder import Cell
 from gateway.proxy.answers import answer_head, error_body
 from gateway.proxy.body_facts import read_body_facts
 from gateway.proxy.delivery import Delivery
@@ -21,7 +22,7 @@ from gateway.proxy.identity import origin_of
 from gateway.proxy.phase import Phase
 from gateway.proxy.upload import Upload, too_large
 from gateway.proxy.view import Outcome, RouteView, View
-from gateway.routing.facts import RequestFacts, canonical_path
+from gateway.routing.facts import RequestFacts
 from gateway.upstream.connection import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -42,30 +43,29 @@ _READING, _WAITING, _TUNNEL, _DONE = Phase.READING, Phase.WAITING, Phase.TUNNEL,
 class Arrival(ABC):
     """See the module's docstring; an `Exchange` is one."""
 
-    # What most requests leave as it is stands here, once, and not in each exchange.
-    phase = _READING
-    deadline = FOREVER
-    ends_at = FOREVER  # of all that it does
-    id_line = b""
-    facts = _UNKNOWN
-    route: RouteView | None = None
-    outcome: Outcome | None = None
-    connection: UpstreamConnection | None = None
-    delivery: Delivery | None = None
-    copy: Copy | None = None  # of its request, at another version
-    status = 0
-    error = ""  # the code or kind of what went wrong
-    bytes_out = 0  # of the answer's body
-    trace_id = ""
-    trace: Trace | None = None  # of a request that is sampled
-    asks_continue = False
-    awaits_continue = False  # the client waits for the model's word before it sends its body
+    # What each request reads stands in slots, which are the fastest to read and to set; what only
+    # few need has its usual value here, and a place in the object when it differs.
+    __slots__ = (
+        *("_body", "_kept", "_length", "_ours", "_upload", "_view", "asks_continue", "bytes_out"),
+        *("cell", "connection", "copy", "counted", "deadline", "delivery", "downstream"),
+        *(
+            "ends_at",
+            "error",
+            "facts",
+            "head",
+            "id_line",
+            "keep",
+            "outcome",
+            "phase",
+            "plane",
+            "route",
+        ),
+        *("started", "status", "trace", "trace_id"),
+    )
+
     is_broken = False  # where the request ends cannot be told
-    counted: Upload | None = None  # a body that did not come with its head
+    awaits_continue = False  # the client waits for the model's word before it sends its body
     tunnelled = 0  # bytes of the client
-    _upload: Upload | None = None  # a body that is still coming
-    _body = b""  # what of it there is before anything is sent
-    _length = NO_BODY  # of the body as it is sent
     _held: list[bytes]  # pieces of a body that waits for its connection
     _held_bytes = 0
     _window_at = 0.0  # since when `_window_bytes` of the body have come
@@ -78,8 +78,30 @@ class Arrival(ABC):
         self.head = head
         self.started = _monotonic()
         self.keep = head.keep_alive
+        self.phase = _READING
+        self.deadline = FOREVER
+        self.ends_at = FOREVER  # of all that it does
+        self.id_line = b""
+        self.facts = _UNKNOWN
+        self.route: RouteView | None = None
+        self.outcome: Outcome | None = None
+        self.cell: Cell | None = None  # where its end is to be told
+        self.connection: UpstreamConnection | None = None
+        self.delivery: Delivery | None = None
+        self.copy: Copy | None = None  # of its request, at another version
+        self.status = 0
+        self.error = ""  # the code or kind of what went wrong
+        self.bytes_out = 0  # of the answer's body
+        self.trace_id = ""
+        self.trace: Trace | None = None  # of a request that is sampled
+        self.asks_continue = False
+        self.counted: Upload | None = None  # a body that did not come with its head
         self._view = view
         self._kept = head.kept
+        self._upload: Upload | None = None  # a body that is still coming
+        self._body = b""  # what of it there is before anything is sent
+        self._length = NO_BODY  # of the body as it is sent
+        self._ours: tuple[bytes, ...] = ()
 
     @property
     def request_id(self) -> str:
@@ -101,7 +123,7 @@ class Arrival(ABC):
         return self._upload is not None or self.phase is _TUNNEL
 
     @abstractmethod
-    def _decide(self) -> None:
+    def _decide(self, now: float) -> None:
         """All is known that the decision needs."""
 
     @abstractmethod
@@ -113,7 +135,7 @@ class Arrival(ABC):
         """The request cannot be served."""
 
     @abstractmethod
-    def finish(self, keep: bool) -> None:
+    def finish(self, keep: bool, now: float = 0.0) -> None:
         """The end, whatever it is; `keep` says whether the downstream connection goes on."""
 
     def set_deadline(self, at: float) -> None:
@@ -131,12 +153,13 @@ class Arrival(ABC):
     def _arrive(self, rest: bytes) -> None:
         head, plane = self.head, self.plane
         peer = self.downstream.peer
-        host, forwarded_host = plane.hosts.get(head.host) or plane.host_of(head.host)
+        known = self._view.known.get((head.method, head.host, head.path))
+        host, forwarded_host, path, route = known or self._view.look_up(head)
         ours: tuple[bytes, ...]
-        self.id_line = b"X-Request-Id: %032x" % _draw_bits(128)
+        self.id_line = id_line = b"X-Request-Id: %032x" % _draw_bits(128)
         if head.special is None:
             client_ip = peer.address
-            ours = (peer.forwarded_lines[head.minor], forwarded_host, self.id_line)
+            ours = (peer.forwarded_lines[head.minor], forwarded_host, id_line)
         else:
             origin = origin_of(head.special, peer, head.minor, plane.trust, _draw_bits)
             if origin.request_id:
@@ -153,8 +176,6 @@ class Arrival(ABC):
         if plane.tracer is not None and not self.trace_id:
             ours += plane.tracer.begun(self)
         self._ours = ours
-        known = self._view.known.get((head.method, host, head.path))
-        path = canonical_path(head.path) if known is None else known[0]
         if path is None:
             if head.path == b"*":
                 return self._answer_options(rest)
@@ -167,20 +188,23 @@ class Arrival(ABC):
             self._take_body(rest, 0, decode=False)
             plane.overload.count(plane.overload.cause)
             return self.fail(Overflow("The gateway has more to do than it can; try again."))
-        if known is not None:
-            route = known[1]
-        else:
+        if route is None:
             table = self._view.table
             if table.has_models and head.has_body and table.wants_model(facts):
                 return self._read_first(rest, plane.settings.limits.decision_body_bytes)
             route = self._find_route(rest)
-            self._view.remember(head.method, host, head.path, path, route)
-        self.route = view = route
-        if view.wants_body and self.head.has_body:
+            self._view.remember(head, (host, forwarded_host, path, route))
+        self.route = route
+        if not head.has_body:
+            self._length = head.length  # 0 is said, nothing is not
+            if rest:
+                self.downstream.inbox = rest
+        elif route.wants_body:
             most = plane.settings.limits.decision_body_bytes
-            return self._read_first(rest, min(most, view.body_limit or most))
-        self._take_body(rest, view.body_limit, decode=False)
-        return self._decide()
+            return self._read_first(rest, min(most, route.body_limit or most))
+        else:
+            self._take_body(rest, route.body_limit, decode=False)
+        return self._decide(self.started)
 
     def _find_route(self, rest: bytes) -> RouteView:
         route = self._view.table.match(self.facts)
@@ -236,7 +260,7 @@ class Arrival(ABC):
         self._length = len(self._body)
         read_body_facts(self._body, self.facts)
         if self.route is not None:
-            return self._decide()
+            return self._decide(_monotonic())
         route = self._view.table.match(self.facts)
         if route is None:
             text = "No route of this gateway takes this request."
@@ -244,7 +268,7 @@ class Arrival(ABC):
         self.route = view = self._view.routes[route.name]
         if view.body_limit and self._length > view.body_limit:
             raise too_large(view.body_limit)
-        return self._decide()
+        return self._decide(_monotonic())
 
     # Its body
 

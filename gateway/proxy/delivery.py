@@ -17,6 +17,7 @@ from gateway.http1.response import ResponseHead
 from gateway.proxy.answers import last_event
 from gateway.proxy.heads import answer_lines, interim_head, upgrade_head
 from gateway.proxy.phase import Phase
+from gateway.proxy.strata import settle
 from gateway.proxy.view import Outcome, RouteView
 from gateway.upstream.group import Group
 
@@ -37,21 +38,28 @@ _STREAMING = Phase.STREAMING
 class Delivery:
     """The sink of one upstream connection."""
 
-    has_begun = False
-    _head: ResponseHead | None = None
-    _encodes = False  # the body has no framing of its own: chunks are made here
-    _is_stream = False
-    _is_paused = False
-    _is_half_ended = False  # one side of the tunnel
-    _last_at = 0.0
-    _last_piece = b""
+    __slots__ = (
+        *("_encodes", "_exchange", "_head", "_is_half_ended", "_is_paused"),
+        *("_last_at", "_last_piece", "_numbers", "_outcome", "_view", "_write", "first_piece_at"),
+        *("has_begun", "is_stream", "longest_gap"),
+    )
 
     def __init__(self, exchange: Exchange, view: RouteView, group: Group, outcome: Outcome) -> None:
+        self.has_begun = False
+        self.longest_gap = 0.0  # between two pieces of a stream
+        self.first_piece_at = 0.0  # of a stream whose head came alone
         self._exchange = exchange
         self._view = view
         self._outcome = outcome
         self._numbers = group.numbers
         self._write = exchange.downstream.write
+        self._head: ResponseHead | None = None
+        self._encodes = False  # the body has no framing of its own: chunks are made here
+        self.is_stream = False
+        self._is_paused = False
+        self._is_half_ended = False  # one side of the tunnel
+        self._last_at = 0.0
+        self._last_piece = b""
 
     def __repr__(self) -> str:
         return f"<Delivery of {self._exchange!r}{', begun' if self.has_begun else ''}>"
@@ -87,7 +95,7 @@ class Delivery:
         plane = exchange.plane
         minor = exchange.head.minor
         if framing is not _LENGTH and framing is not _NONE:
-            self._is_stream = True
+            self.is_stream = True
             self._encodes = minor == 1 and framing is _UNTIL_CLOSE
             if minor == 0:
                 exchange.keep = False  # there is no other sign of the end
@@ -106,7 +114,7 @@ class Delivery:
             self._write(b"\r\n".join(lines))
             self._write(data)
         if is_last:
-            exchange.finish(keep)
+            exchange.finish(keep, now)
             return None
         self._head = head
         self._last_at = now
@@ -117,9 +125,12 @@ class Delivery:
     def body(self, data: bytes, is_last: bool) -> None:
         exchange = self._exchange
         now = _monotonic()
-        if self._is_stream:
+        if self.is_stream:
             if data:
-                self._numbers.gap(now - self._last_at)
+                gap = now - self._last_at
+                self._numbers.gap(gap)
+                if gap > self.longest_gap:
+                    self._paused(gap, now)
                 self._last_at = now
                 self._last_piece = data
             if self._encodes:
@@ -132,10 +143,17 @@ class Delivery:
             exchange.bytes_out += len(data)
             self._write(data)
         if is_last:
-            exchange.finish(exchange.keep)
+            exchange.finish(exchange.keep, now)
         elif not self._is_paused:
             at = now + self._view.idle_seconds
             exchange.deadline = at if at < exchange.ends_at else exchange.ends_at
+
+    def _paused(self, gap: float, now: float) -> None:
+        """Longer than ever before; from a head that came alone to its content is no pause."""
+        if self._last_piece:
+            self.longest_gap = gap
+        else:
+            self.first_piece_at = now
 
     def upstream_failed(self, error: UpstreamError) -> None:
         if self.has_begun:
@@ -157,6 +175,8 @@ class Delivery:
     def _open_tunnel(self, head: ResponseHead, ours: tuple[bytes, ...]) -> None:
         exchange = self._exchange
         exchange.phase = Phase.TUNNEL
+        if exchange.cell is not None:
+            settle(exchange, exchange.cell, exchange.answered_at)
         exchange.keep = False
         self._write(upgrade_head(head, ours))
         self._set_deadline(_monotonic())
@@ -213,6 +233,8 @@ class Delivery:
         elif self._is_paused or now >= exchange.ends_at:
             # It took too long for the route, or for the client's slowness: no endpoint is to blame.
             self._numbers.error("timeout")
+            if exchange.cell is not None and not self._is_paused:
+                settle(exchange, exchange.cell, now, has_failed=True)
             self.cut(None)
         else:
             self._numbers.error("timeout")
@@ -236,13 +258,13 @@ class Delivery:
             if words:
                 self._write(chunk(words))
         # Without chunks or length a closed connection means that all has been said (RFC 9112, 8).
-        downstream.will_reset = self._is_stream and exchange.head.minor == 0
+        downstream.will_reset = self.is_stream and exchange.head.minor == 0
         exchange.finish(keep=False)
 
     def _last_words(self, error: UpstreamError) -> bytes:
         """An event that tells clients of event streams; only between two events of the model."""
         head = self._head
-        if head is None or not self._is_stream or self._exchange.head.minor == 0:
+        if head is None or not self.is_stream or self._exchange.head.minor == 0:
             return b""
         if self._view.dialect not in _DIALECTS_OF_STREAMS:
             return b""  # whoever reads this stream would take it for an event of the model

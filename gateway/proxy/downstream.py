@@ -148,7 +148,7 @@ class Downstream(asyncio.Protocol):
             if self.exchange.delivery is not None:
                 self.exchange.delivery.resume()
         elif not self._is_ending:
-            self._go_on()
+            self._go_on(_monotonic())
 
     # Reading heads
 
@@ -180,10 +180,8 @@ class Downstream(asyncio.Protocol):
         try:
             heads = self._heads
             if heads is None:
-                end = data.find(b"\r\n\r\n")
-                if end > 0 and data[0] != 13:
-                    raw, rest = data[:end], data[end + 4 :]
-                else:
+                raw, blank_line, rest = data.partition(b"\r\n\r\n")
+                if not (blank_line and raw) or data[0] == 13:
                     self._heads = heads = HeadBuffer(plane.http_limits)
                     self.deadline = _monotonic() + plane.settings.limits.head_seconds
             if heads is not None:
@@ -203,7 +201,7 @@ class Downstream(asyncio.Protocol):
             return
         self._served += 1
         self.exchange = exchange = Exchange(self, head, view)
-        if self._served >= plane.settings.limits.keepalive_requests or plane.is_closing:
+        if self._served >= plane.keepalive_requests or plane.is_closing:
             exchange.keep = False
         exchange.begin(rest)
 
@@ -239,7 +237,7 @@ class Downstream(asyncio.Protocol):
             self.is_reading_paused = False
             self._transport.resume_reading()
 
-    def finished(self, keep: bool) -> None:
+    def finished(self, keep: bool, now: float) -> None:
         """The exchange has ended; begin the next one, or end the connection."""
         exchange, self.exchange = self.exchange, None
         if self._is_lost:
@@ -254,19 +252,19 @@ class Downstream(asyncio.Protocol):
                 self._linger()
             return
         if not self._is_writing_paused:  # else the client must take what it got first
-            self._go_on()
+            self._go_on(now)
 
-    def _go_on(self) -> None:
+    def _go_on(self, now: float) -> None:
         """Begin the next request, or wait for it."""
         if self.is_reading_paused:
             self.resume_reading()
         if self.inbox:
-            self.deadline = _monotonic() + self.plane.settings.limits.head_seconds
+            self.deadline = now + self.plane.settings.limits.head_seconds
             if not self._is_in_turn:
                 data, self.inbox = self.inbox, b""
                 self._take_turns(data)
         else:
-            self.deadline = _monotonic() + self.plane.settings.limits.keepalive_seconds
+            self.deadline = now + self.plane.keepalive_seconds
 
     def open_tunnel(self) -> None:
         """What has come since the head belongs to the tunnel."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from typing import TYPE_CHECKING
 
 from gateway.errors import (
     NoEndpoint,
@@ -28,11 +29,17 @@ from gateway.proxy.heads import request_head
 from gateway.proxy.identity import identity_checked
 from gateway.proxy.phase import Phase
 from gateway.proxy.placement import instead_of, place
+from gateway.proxy.strata import settle, settle_missed
 from gateway.proxy.view import Outcome, RouteView
 from gateway.routing.decide import Decision, Reason, decide
 from gateway.upstream.connection import Sink, UpstreamConnection
 from gateway.upstream.endpoint import Endpoint
 from gateway.upstream.group import Group
+
+if TYPE_CHECKING:
+    from gateway.http1.request import RequestHead
+    from gateway.proxy.downstream import Downstream
+    from gateway.proxy.view import View
 
 _log = logging.getLogger(__name__)
 
@@ -50,17 +57,24 @@ _, _QUEUED, _CONNECTING, _WAITING, _STREAMING, _TUNNEL, _DONE = Phase
 class Exchange(Arrival):
     """See the module's docstring."""
 
-    # What most requests leave as it is stands here, once, and not in each exchange.
-    decision: Decision | None = None
-    group: Group | None = None
-    endpoint: Endpoint | None = None
-    answered_at = 0.0  # when the model's answer began
-    is_upgrade = False
-    tries = 0  # after the first
-    _failed: tuple[Endpoint, ...] = ()
-    _has_place = False  # among the version's requests
-    _is_retrying = False
-    _wants_fresh = False  # no kept connection: one was stale
+    __slots__ = (
+        *("__dict__", "_failed", "_has_place", "_is_retrying", "_wants_fresh", "answered_at"),
+        *("decision", "endpoint", "group", "is_upgrade", "last_failed", "tries"),
+    )
+
+    def __init__(self, downstream: Downstream, head: RequestHead, view: View) -> None:
+        Arrival.__init__(self, downstream, head, view)
+        self.decision: Decision | None = None
+        self.group: Group | None = None
+        self.endpoint: Endpoint | None = None
+        self.answered_at = 0.0  # when the model's answer began
+        self.is_upgrade = False
+        self.tries = 0  # after the first
+        self.last_failed: Endpoint | None = None
+        self._failed: tuple[Endpoint, ...] = ()
+        self._has_place = False  # among the version's requests
+        self._is_retrying = False
+        self._wants_fresh = False  # no kept connection: one was stale
 
     def __repr__(self) -> str:
         name = self.route.name if self.route else "no route"
@@ -77,23 +91,28 @@ class Exchange(Arrival):
 
     # The decision and its place
 
-    def _decide(self) -> None:
-        view, head, plane = self.route, self.head, self.plane
+    def _decide(self, now: float) -> None:
+        view, head, facts = self.route, self.head, self.facts
         assert view is not None
-        if view.identity_names:
-            self._kept = identity_checked(head, view.identity_names, self.facts.trusted)
-        self.decision = decision = decide(view.route, self.facts, now=_now(), draw=_draw)
-        outcome = place(view, decision, self.started, _draw)
+        names = view.identity_names
+        if names and (head.twice or not facts.trusted):
+            self._kept = identity_checked(head, names, facts.trusted)
+        self.decision = decision = decide(view.route, facts, now=_now(), draw=_draw)
+        outcome = place(view, decision, now, _draw)
+        if outcome.tally is not None:
+            self.cell = outcome.tally.arrived(self.started)
+        elif outcome.reason is Reason.FAILOVER:
+            settle_missed(self, view.outcomes[decision.version, decision.reason])
         if view.total_seconds:
             self.ends_at = self.started + view.total_seconds
         if head.upgrade:
             self.is_upgrade = (
                 head.upgrade.lower() == b"websocket" and head.method == "GET" and not head.has_body
             )
-        plane.exchanges.add(self)
-        self._enter(view, outcome)
+        self.plane.exchanges.add(self)
+        self._enter(view, outcome, now)
 
-    def _enter(self, view: RouteView, outcome: Outcome) -> None:
+    def _enter(self, view: RouteView, outcome: Outcome, now: float) -> None:
         """Take a place among the version's requests, or wait for one."""
         self.outcome = outcome
         counts, key = self.plane.decisions, outcome.key
@@ -101,15 +120,16 @@ class Exchange(Arrival):
         self.group = group = view.groups[outcome.version]
         group.numbers.in_flight += 1
         if group.try_enter() or (self.plane.mirrors.makes_room(group) and group.try_enter()):
-            self.proceed()
+            self.proceed(now)
         elif group.enqueue(self):
             self.phase = _QUEUED
-            self.set_deadline(_monotonic() + view.queue_seconds)
+            self.set_deadline(now + view.queue_seconds)
         else:
             self.attempt_failed(Overflow("The model has more to do than it can; try again."))
 
-    def proceed(self) -> None:
-        """There is a place: pick an endpoint and send."""
+    def proceed(self, now: float = 0.0) -> None:
+        """There is a place: pick an endpoint and send; `now` is for who has just looked."""
+        now = now or _monotonic()
         group, decision = self.group, self.decision
         assert group is not None and decision is not None and self.route is not None
         self._has_place = True
@@ -120,9 +140,9 @@ class Exchange(Arrival):
             return
         self.endpoint = endpoint
         endpoint.started()
-        connection = None if self._wants_fresh else endpoint.take_idle(_monotonic())
+        connection = None if self._wants_fresh else endpoint.take_idle(now)
         if connection is not None:
-            self._send(connection)
+            self._send(connection, now)
         else:
             self.set_deadline(FOREVER)
             if endpoint.active > endpoint.max_connections:
@@ -144,11 +164,11 @@ class Exchange(Arrival):
                 self.attempt_failed(error)
             return
         if self.phase is _CONNECTING and self.endpoint is endpoint:
-            self._send(connection)
+            self._send(connection, _monotonic())
         else:  # nobody waits for it any more, but the next request may
             endpoint.give_back(connection, _monotonic())
 
-    def _send(self, connection: UpstreamConnection) -> None:
+    def _send(self, connection: UpstreamConnection, now: float) -> None:
         view, group, endpoint, outcome = self.route, self.group, self.endpoint, self.outcome
         assert view and group and endpoint and outcome  # or there would be no connection
         head = self.head
@@ -158,15 +178,6 @@ class Exchange(Arrival):
         if view.rewrites is not None and body:
             body, self._length = self._rewritten(view, body)
         upload = self._upload
-        data = request_head(
-            head,
-            endpoint.target,
-            self._kept,
-            (*self._ours, outcome.request_line),
-            self._length,
-            self.is_upgrade,
-            self.asks_continue,
-        )
         if upload is not None:
             if self._held_bytes:
                 self._is_replayable = False
@@ -180,20 +191,29 @@ class Exchange(Arrival):
             sink = self.plane.mirrors.watch(
                 self, sink, self._kept, self._ours, source, self._length
             )
-        if len(body) <= _JOINED_BYTES:
-            data += body
-            body = b""
-        is_plain = head.minor == 0
-        connection.start(sink, data, head.method, is_plain, self.is_upgrade, head.te_trailers)
+        joined, body = (body, b"") if len(body) <= _JOINED_BYTES else (b"", body)
+        data = request_head(
+            head,
+            endpoint.target,
+            self._kept,
+            (*self._ours, outcome.request_line),
+            self._length,
+            self.is_upgrade,
+            self.asks_continue,
+            joined,
+        )
+        connection.start(
+            sink, data, head.method, head.minor == 0, self.is_upgrade, head.te_trailers
+        )
         if body and self.connection is connection:
             connection.send(body)
         if upload is None:
-            self.set_deadline(_monotonic() + view.first_byte_seconds)
+            self.set_deadline(now + view.first_byte_seconds)
         elif connection.is_writing_paused:  # by the very first write
             self.pause_upload()
         elif self.asks_continue:  # it is the model's turn
             self.awaits_continue = True
-            self.set_deadline(_monotonic() + view.first_byte_seconds)
+            self.set_deadline(now + view.first_byte_seconds)
             self.downstream.resume_reading()
         else:
             self.resume_upload()
@@ -260,7 +280,7 @@ class Exchange(Arrival):
         if connection is not None:
             connection.abort()
         if endpoint is not None:
-            self.endpoint = None
+            self.endpoint, self.last_failed = None, endpoint
             endpoint.finished()
             if not is_stale and not isinstance(error, Overflow):
                 endpoint.failed(now)
@@ -278,7 +298,7 @@ class Exchange(Arrival):
                 self.tries += 1
                 self._wants_fresh = is_stale
                 group.numbers.retries += 1
-                return self.proceed()
+                return self.proceed(now)
         return self._fail_over(view, group, error, now)
 
     def _may_retry(self, group: Group) -> bool:
@@ -294,10 +314,12 @@ class Exchange(Arrival):
             other = instead_of(view, self.version, self.decision, now, _draw)
         if other is None:
             return self.fail(error)
+        if self.cell is not None:
+            settle(self, self.cell, now, has_failed=True)
         self._leave(group)
         self._failed = ()
         self._wants_fresh = False
-        return self._enter(view, view.outcomes[other, Reason.FAILOVER])
+        return self._enter(view, view.outcomes[other, Reason.FAILOVER], now)
 
     def expired(self, now: float) -> None:
         """The deadline has passed; called by the sweep."""
@@ -346,24 +368,30 @@ class Exchange(Arrival):
             group.forget(self)
         self.group = None
 
-    def finish(self, keep: bool) -> None:
-        """The end, whatever it is; `keep` says whether the downstream connection goes on."""
+    def finish(self, keep: bool, now: float = 0.0) -> None:
+        """The end, whatever it is; `keep` says whether the downstream connection goes on.
+
+        `now` is for who has just looked.
+        """
         if self.phase is _DONE:
             return
+        now = now or _monotonic()
         plane, group, endpoint, connection = (
             self.plane, self.group, self.endpoint, self.connection,
         )  # fmt: skip
         plane.exchanges.discard(self)
-        now = _monotonic()
-        self.downstream.ends_by_close = self.ends_by_close
+        downstream = self.downstream
+        if self.head.minor == 0 or downstream.ends_by_close:
+            downstream.ends_by_close = self.ends_by_close
         if endpoint is not None:
             endpoint.finished()
             if connection is not None:
                 self.connection = None
                 is_clean = connection.is_reusable and not connection.is_writing_paused
                 if is_clean and self._upload is None:
-                    # The client may have been slow to the very end; whoever is next is not.
-                    connection.resume_reading()
+                    if connection.is_reading_paused:
+                        # The client was slow to the very end; whoever is next is not.
+                        connection.resume_reading()
                     endpoint.give_back(connection, now)
                 else:
                     connection.abort()
@@ -374,6 +402,8 @@ class Exchange(Arrival):
             group.numbers.finished(self.status, now - self.started)
             self._leave(group)
             self.phase = _DONE
+            if self.cell is not None:
+                settle(self, self.cell, now)
         if plane.access_log is not None:
             plane.access_log.add(self, now)
         if self.trace is not None and plane.tracer is not None:
@@ -382,4 +412,4 @@ class Exchange(Arrival):
             self.copy.primary_ended(now)
             self.copy = None
         self.delivery = None  # each knows the other: nobody would collect them but the collector
-        self.downstream.finished(keep)
+        downstream.finished(keep, now)

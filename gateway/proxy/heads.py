@@ -25,17 +25,14 @@ def request_head(
     length: int,
     is_upgrade: bool,
     asks_continue: bool,
+    body: bytes = b"",
 ) -> bytes:
     """What the model gets: framing and host in our own words, everything else as it came.
 
-    `length` is that of the body as it will be sent, CHUNKED or NO_BODY.
+    `length` is that of the body as it will be sent, CHUNKED or NO_BODY; `body` goes along at once.
     """
-    lines = [
-        b"%b %b%b HTTP/1.1" % (head.method.encode(), target.path, head.target),
-        b"Host: " + target.authority,
-        *kept,
-        *ours,
-    ]
+    line = head.line
+    lines = [line.verb + target.path + line.rest + target.authority, *kept, *ours]
     if length >= 0:
         lines.append(b"Content-Length: %d" % length)
     elif length == CHUNKED:
@@ -46,7 +43,7 @@ def request_head(
         lines.append(b"TE: trailers\r\nConnection: TE")
     if asks_continue:
         lines.append(b"Expect: 100-continue")
-    lines += (b"", b"")
+    lines += (b"", body)
     return b"\r\n".join(lines)
 
 
@@ -59,15 +56,12 @@ def answer_lines(
     keep: bool,
 ) -> list[bytes]:
     """The lines of an answer's head; framing in our own words, everything else as it came."""
-    lines = [head.status_line, *head.kept, *ours]
+    lines = [head.block, *ours]
     if not head.has_date:
         lines.append(date_line)
-    if framing is _LENGTH:
-        lines.append(b"Content-Length: %d" % head.length)
-    elif framing is _NONE:
-        # To HEAD, and with 304, it tells of a body that is not there; 204 has none to tell of.
-        if head.length >= 0 and head.status != 204:
-            lines.append(b"Content-Length: %d" % head.length)
+    if framing is _LENGTH or framing is _NONE:
+        if head.length_line:
+            lines.append(head.length_line)
     elif minor == 1:
         lines.append(b"Transfer-Encoding: chunked")
     if not keep:
@@ -78,8 +72,8 @@ def answer_lines(
 
 
 def interim_head(head: ResponseHead) -> bytes:
-    return b"\r\n".join([head.status_line, *head.kept, b"", b""])
+    return b"\r\n".join([head.block, b"", b""])
 
 
 def upgrade_head(head: ResponseHead, ours: tuple[bytes, ...]) -> bytes:
-    return b"\r\n".join([head.status_line, *head.kept, *ours, _UPGRADE, b"", b""])
+    return b"\r\n".join([head.block, *ours, _UPGRADE, b"", b""])

@@ -115,9 +115,14 @@ class Mirrors:
         if cause:
             self.count(view.groups[mirroring.version], cause)
             return None
-        is_compared = self.plane.on_pair is not None
-        primary = Capture(exchange.version, self.answer_bytes) if is_compared else None
-        copy = Copy(self, exchange, view, place, primary, (kept, ours), length)
+        primary = None
+        # Another candidate's answer says nothing of how the mirror's version differs from stable.
+        itself = mirroring.itself if exchange.version == view.stable else None
+        if itself is not None and self.plane.on_pair is not None:
+            primary = Capture(exchange.version, self.answer_bytes)
+            if self._draw() < mirroring.self_share:
+                mirroring = itself
+        copy = Copy(self, exchange, (view, mirroring), place, primary, (kept, ours), length)
         self.copies.add(copy)
         return copy
 

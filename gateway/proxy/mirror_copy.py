@@ -27,6 +27,7 @@ from gateway.upstream.endpoint import Endpoint
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
     from gateway.proxy.mirror import Mirrors
+    from gateway.proxy.mirroring import Mirroring
     from gateway.proxy.view import RouteView
 
 _FOREVER = float("inf")
@@ -63,7 +64,7 @@ class Copy:
         self,
         mirrors: Mirrors,
         exchange: Exchange,
-        view: RouteView,
+        where: tuple[RouteView, Mirroring],
         place: int | None,
         primary: Capture | None,
         lines: tuple[list[bytes], Sequence[bytes]],
@@ -74,12 +75,11 @@ class Copy:
         `place` is that of the unit; `primary` notes what the client gets, if anybody compares;
         `lines` are those of the request and ours beside them; `length` is as `request_head` has it.
         """
-        assert view.mirror is not None and exchange.decision is not None
+        assert exchange.decision is not None
         self.primary = primary
-        self.group = view.groups[view.mirror.version]
         self._mirrors = mirrors
-        self._view = view
-        self._mirroring = view.mirror
+        self._view, self._mirroring = where
+        self.group = self._view.groups[self._mirroring.version]
         self._place = place
         self._lines = lines
         self._length = length

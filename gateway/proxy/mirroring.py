@@ -6,6 +6,7 @@ import copy
 import re
 
 from gateway.http1.request import RequestHead
+from gateway.http1.start import RequestLine
 from gateway.routing.bucket import bucket, threshold
 from gateway.routing.spec import RouteSpec
 
@@ -23,12 +24,21 @@ _SECRET_PARAMETERS = frozenset({b"access_token", b"api-key", b"api_key", b"apike
 class Mirroring:
     """One route's wish, worked out when the table changes."""
 
-    __slots__ = ("_keeps_credentials", "_places", "_salt", "model", "ours", "version")
+    __slots__ = (
+        *("_keeps_credentials", "_places", "_salt", "itself", "model", "ours", "self_share"),
+        "version",
+    )
 
-    def __init__(self, spec: RouteSpec, salt: bytes) -> None:
-        self.version = spec.mirror
-        self.model = spec.versions[spec.mirror].rewrite_model
-        self.ours = (b"X-Graygate-Version: " + spec.mirror.encode(), b"X-Graygate-Mirror: 1")
+    def __init__(self, spec: RouteSpec, salt: bytes, version: str) -> None:
+        self.version = version
+        # A model differs from itself, too: by how much, a share of stable's copies tells that go
+        # to stable once more. None = nobody compares anything.
+        self.itself: Mirroring | None = None
+        if spec.compare and version != spec.stable:
+            self.itself = Mirroring(spec, salt, spec.stable)
+        self.self_share = spec.mirror_self / 100
+        self.model = spec.versions[version].rewrite_model
+        self.ours = (b"X-Graygate-Version: " + version.encode(), b"X-Graygate-Mirror: 1")
         self._salt = salt + _SALT
         self._places = threshold(spec.mirror_percent)
         self._keeps_credentials = spec.mirror_credentials
@@ -60,12 +70,13 @@ class Mirroring:
         head = copy.copy(head)
         path, _, _ = head.target.partition(b"?")
         head.target = path + b"?" + b"&".join(harmless) if harmless else path
+        head.line = RequestLine(head.method, head.target, head.minor)
         return head
 
 
 def mirroring_of(spec: RouteSpec, salt: bytes) -> Mirroring | None:
     """None when the route wants no copies."""
-    return Mirroring(spec, salt) if spec.mirror and spec.mirror_percent else None
+    return Mirroring(spec, salt, spec.mirror) if spec.mirror and spec.mirror_percent else None
 
 
 def _is_secret(name: bytes) -> bool:

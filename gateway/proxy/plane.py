@@ -24,6 +24,7 @@ from gateway.errors import UpstreamError
 from gateway.http1.limits import Limits
 from gateway.http1.lines import LineMemo
 from gateway.metrics.numbers import Numbers
+from gateway.metrics.recorder import StrataRecorder
 from gateway.proxy.downstream import Downstream
 from gateway.proxy.identity import Peer, Trust
 from gateway.proxy.mirror import Mirrors
@@ -49,7 +50,6 @@ _TICK_SECONDS = 0.1
 _TICKS_PER_SWEEP = 10  # of the connections on both sides; exchanges are looked at in every tick
 _LAST_REQUEST_SECONDS = 1.0  # for what was on its way when draining began
 _DRAIN_LOOK_SECONDS = 0.02
-_MOST_HOSTS = 1024
 _MOST_PEERS = 4096
 
 
@@ -70,11 +70,14 @@ class DataPlane:
         self._inlet = new_inlet()
         self.clients: set[Downstream] = set()
         self.exchanges: set[Arrival] = set()
+        self.keepalive_requests = limits.keepalive_requests
+        self.keepalive_seconds = limits.keepalive_seconds
         self.most_connections = _most_connections(limits.connections)
         self.view: View | None = None
         self.is_closing = False  # no connection is kept any more
         self.date_line = b""
         self.decisions: dict[tuple[str, str, str], int] = {}
+        self.strata = StrataRecorder()
         self.unrouted = Numbers()  # of requests that no route took
         self.overload = Overload(limits)
         self._telemetry = Telemetry(settings)
@@ -83,7 +86,6 @@ class DataPlane:
         self.on_pair: Callable[[Pair], None] | None = None  # is told what a copy came to
         self.mirrors = Mirrors(self)
         self._fleet = Fleet(settings, self._new_connection)
-        self.hosts: dict[bytes, tuple[bytes, bytes]] = {}
         self._peers: dict[tuple[str, bool], Peer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._log_again_at: dict[str, float] = {}
@@ -104,7 +106,7 @@ class DataPlane:
         before = None if self.view is None else self.view.table.header_names
         if before != table.header_names:  # other lines are to be looked at
             self.request_memo = LineMemo(table.header_names)
-        self.view = follow(self.view, table, self._fleet, self.settings)
+        self.view = follow(self.view, table, self._fleet, self.settings, self.strata)
 
     # Its life
 
@@ -197,6 +199,7 @@ class DataPlane:
             for exchange in [one for one in self.exchanges if one.deadline <= now]:
                 self._expire(exchange, now)
             self._telemetry.flush()
+            self.strata.digest()
             count += 1
             if count % _TICKS_PER_SWEEP == 0:
                 self._tick_now()
@@ -208,6 +211,7 @@ class DataPlane:
     def _tick_now(self) -> None:
         """What is renewed every second."""
         self.date_line = b"Date: " + formatdate(usegmt=True).encode()
+        self.strata.offset = time.time() - time.monotonic()
         self.overload.measure_memory()
         self._telemetry.tick()
         if self._certificate is not None:
@@ -233,19 +237,6 @@ class DataPlane:
                 self._peers.clear()
             self._peers[address, is_tls] = peer
         return peer
-
-    def host_of(self, host: bytes) -> tuple[bytes, bytes]:
-        """A host as matching looks at it, and the line that tells the model what it was."""
-        known = self.hosts.get(host)
-        if known is None:
-            name = host.lower()
-            if name.rpartition(b":")[2].isdigit() or name.endswith(b":"):
-                name = name.rpartition(b":")[0]
-            known = name, b"X-Forwarded-Host: " + host
-            if len(self.hosts) >= _MOST_HOSTS:
-                self.hosts.clear()
-            self.hosts[host] = known
-        return known
 
     def new_request_id(self) -> str:
         return f"{random.getrandbits(128):032x}"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from gateway.config.settings import Settings
+from gateway.http1.request import RequestHead
+from gateway.metrics.recorder import StrataRecorder, Tally
 from gateway.proxy.mirroring import mirroring_of
 from gateway.routing.decide import Reason
+from gateway.routing.facts import canonical_path
 from gateway.routing.table import Route, Table
 from gateway.upstream.fleet import Fleet
 from gateway.upstream.group import Group
@@ -15,15 +18,26 @@ _MOST_REMEMBERED = 4096
 # Nobody can be kept from sending these by a route that reads its unit from them.
 _NEVER_IDENTITY = frozenset({b"host", b"content-length", b"authorization", b"cookie"})
 
+# A fair sample of a route's units: who got a version by the route's own weights.
+_DRAWN = (Reason.WEIGHT, Reason.STABLE)
+
 
 class Outcome:
     """What a request comes to: a version, and why; made once for all requests."""
 
-    __slots__ = ("answer_lines", "key", "reason", "request_line", "version")
+    __slots__ = ("answer_lines", "key", "reason", "request_line", "tally", "version")
 
-    def __init__(self, route: str, version: str, reason: Reason, settings: Settings) -> None:
+    def __init__(
+        self,
+        route: str,
+        version: str,
+        reason: Reason,
+        settings: Settings,
+        tally: Tally | None = None,
+    ) -> None:
         self.version = version
         self.reason = reason
+        self.tally = tally  # None = nobody compares what becomes of it
         self.key = (route, version, reason.value)  # what decisions are counted by
         self.request_line = b"X-Graygate-Version: " + version.encode()
         lines = []  # what the client is told; each can be turned off
@@ -60,7 +74,9 @@ class RouteView:
         "wants_body",
     )
 
-    def __init__(self, route: Route, fleet: Fleet, settings: Settings) -> None:
+    def __init__(
+        self, route: Route, fleet: Fleet, settings: Settings, recorder: StrataRecorder
+    ) -> None:
         spec, times = route.spec, settings.upstream
         given = spec.timeouts
         self.route = route
@@ -84,14 +100,27 @@ class RouteView:
             frozenset(name.lower().encode() for kind, _, name in named if kind == "header")
             - _NEVER_IDENTITY
         )
+        endpoints = {version: group.endpoints for version, group in self.groups.items()}
+        tallies = recorder.follow(route.name, endpoints, stage_of(route))
         self.outcomes = {
-            (version, reason): Outcome(route.name, version, reason, settings)
+            (version, reason): Outcome(
+                route.name,
+                version,
+                reason,
+                settings,
+                tallies.get(version) if reason in _DRAWN else None,
+            )
             for version in spec.versions
             for reason in Reason
         }
 
     def __repr__(self) -> str:
         return f"<RouteView {self.name} of {len(self.groups)} versions>"
+
+
+# What matching looks at, and what it found: host, the line that tells the model of it, canonical
+# path (None = it must be refused), and the route (None = it is to be found yet).
+Place = tuple[bytes, bytes, bytes | None, RouteView | None]
 
 
 class View:
@@ -102,21 +131,44 @@ class View:
     def __init__(self, table: Table, routes: dict[str, RouteView]) -> None:
         self.table = table
         self.routes = routes
-        # (method, host, path as it came) -> (canonical path, route), of what was asked lately.
-        self.known: dict[tuple[str, bytes, bytes], tuple[bytes, RouteView]] = {}
+        # By method, host and path as they came, of what was asked lately.
+        self.known: dict[tuple[str, bytes, bytes], Place] = {}
 
-    def remember(
-        self, method: str, host: bytes, path: bytes, canonical: bytes, route: RouteView
-    ) -> None:
+    def look_up(self, head: RequestHead) -> Place:
+        """For what is not in `known`."""
+        name = head.host.lower()
+        if name.rpartition(b":")[2].isdigit() or name.endswith(b":"):
+            name = name.rpartition(b":")[0]
+        place = name, b"X-Forwarded-Host: " + head.host, canonical_path(head.path), None
+        if self.table.has_models:
+            self._remember(head, place)  # the body has a say in which route it is
+        return place
+
+    def remember(self, head: RequestHead, place: Place) -> None:
         """Most clients ask for a few paths again and again."""
-        if self.table.has_models or len(path) > _LONGEST_REMEMBERED:
-            return  # the body has a say, or it would cost more than it saves
-        if len(self.known) >= _MOST_REMEMBERED:
-            self.known.clear()
-        self.known[method, host, path] = canonical, route
+        if not self.table.has_models:
+            self._remember(head, place)
+
+    def _remember(self, head: RequestHead, place: Place) -> None:
+        if len(head.path) <= _LONGEST_REMEMBERED:  # else it would cost more than it saves
+            if len(self.known) >= _MOST_REMEMBERED:
+                self.known.clear()
+            self.known[head.method, head.host, head.path] = place
 
 
-def follow(view: View | None, table: Table, fleet: Fleet, settings: Settings) -> View:
+def stage_of(route: Route) -> tuple[bytes, tuple[str, ...]]:
+    """Another one when users are dealt anew, or a candidate begins to get its share or ends."""
+    drawn = () if route.spec.paused else route.spec.candidates
+    return route.salt, tuple(v for v in drawn if route.spec.weights.get(v, 0.0) > 0)
+
+
+def follow(
+    view: View | None,
+    table: Table,
+    fleet: Fleet,
+    settings: Settings,
+    recorder: StrataRecorder,
+) -> View:
     """The view of a new table; routes that did not change are taken over as they are."""
     fleet.follow(table)
     before = {} if view is None else view.routes
@@ -124,5 +176,6 @@ def follow(view: View | None, table: Table, fleet: Fleet, settings: Settings) ->
     for name, route in table.routes.items():
         known = before.get(name)
         is_same = known is not None and known.route is route
-        routes[name] = known if known and is_same else RouteView(route, fleet, settings)
+        routes[name] = known if known and is_same else RouteView(route, fleet, settings, recorder)
+    recorder.keep_only(routes)
     return View(table, routes)

@@ -292,7 +292,7 @@ async def check_rest(street: Street) -> None:
         for connection in endpoint.idle:
             if connection.is_open:
                 assert connection.is_reusable or not connection.served, connection
-                assert connection._sink is None and not connection._is_paused, connection
+                assert connection._sink is None and not connection.is_reading_paused, connection
                 assert connection._transport.is_reading(), connection
     street.replying.replies = Walk(()).replies
     street.use(Shape())

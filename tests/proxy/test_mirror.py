@@ -396,7 +396,7 @@ async def test_a_version_with_no_place_left_gets_no_copy(side: Side, other: Mode
 def with_alice(side: Side, other: Model, **changes: object) -> None:
     """Alice is on v2; what others ask is copied there."""
     versions = {"v1": VersionSpec(urls=(side.model.url,)), "v2": VersionSpec(urls=(other.url,))}
-    spec = side.spec(versions=versions, mirror="v2", **changes)
+    spec = side.spec(versions=versions, mirror="v2", compare="{}", mirror_self=0.0, **changes)
     side.use(spec, v2=frozenset({b"alice"}))
 
 

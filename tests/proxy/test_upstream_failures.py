@@ -240,11 +240,12 @@ async def test_L10_a_unit_keeps_its_endpoint_where_the_route_says_so(
     side: Side, other: Model
 ) -> None:
     side.use_urls(side.model.url, other.url, balance="rendezvous")
-    for user in ("alice", "bob", "carol", "dave", "eve", "frank"):
+    # The models' ports differ from run to run: of so many users some go to each of them.
+    for user in range(24):
         before = len(side.model.requests), len(other.requests)
-        for _ in range(6):
-            await side.ask(X_User_Id=user)
+        for _ in range(3):
+            await side.ask(X_User_Id=f"user-{user}")
         after = len(side.model.requests), len(other.requests)
         moved = (after[0] - before[0], after[1] - before[1])
-        assert sorted(moved) == [0, 6]
+        assert sorted(moved) == [0, 3]
     assert side.model.requests and other.requests
