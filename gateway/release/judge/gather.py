@@ -1,0 +1,318 @@
+"""From the batches of many gateways to the strata of one release.
+
+Gateways send what they measured each second; batches come late, twice as many as gateways, in any
+order. What ended is put together by the second it was sent in and closed 2 s later, or as soon as
+every gateway that is known to live has sent that second. What arrived is kept until its thresholds
+are due. A batch that is later than that makes strata of its own: they add up all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from gateway.release.judge.baseline import Baseline
+from gateway.release.judge.cuts import Cut, Cutter, Timed, due
+from gateway.release.judge.lengthen import Lines, Pending
+from gateway.release.judge.measured import Batch, Cell, Events
+from gateway.release.judge.settings import JudgeSettings
+from gateway.release.judge.strata import (
+    Answers,
+    Arm,
+    EventPair,
+    RankSums,
+    Stratum,
+    TailCounts,
+)
+
+WATERMARK_SECONDS = 2
+# So long after a change of weight requests may have been drawn by the old or the new one.
+UNSETTLED_SECONDS = 3
+# Gateways keep what the store does not take for two minutes; stores keep it for two hours.
+REMEMBERED_SECONDS = 3 * 3600
+# A shadow is compared with what stable's own two answers to one request differ by.
+_STABLE_SELF = "shadow_self"
+_SHADOW = "shadow"
+
+
+class Ended(msgspec.Struct):
+    """All that was sent in one second."""
+
+    answers: Answers = msgspec.field(default_factory=Answers)
+    events: dict[str, EventPair] = msgspec.field(default_factory=dict)
+    gateways: set[str] = msgspec.field(default_factory=set)
+    has_bad: bool = False  # on the candidate
+
+
+class Arrived(msgspec.Struct):
+    """All that arrived in one second, and how many of the cuts are taken."""
+
+    told_at: int
+    candidate: Timed = msgspec.field(default_factory=Timed)
+    stable: Timed = msgspec.field(default_factory=Timed)
+    taken: int = 0
+
+
+class AccumulatorState(msgspec.Struct):
+    """All that an accumulator remembers."""
+
+    splits: list[tuple[float, float]] = msgspec.field(default_factory=list)  # since, share
+    ended: dict[int, Ended] = msgspec.field(default_factory=dict)
+    arrived: dict[int, Arrived] = msgspec.field(default_factory=dict)
+    closed: int = 0  # the last second that is closed
+    now: int = 0
+    # Of the candidate, for its warm-up.
+    first_arrival: int | None = None
+    early_arrivals: int = 0
+    warm_from: int | None = None
+    answers: Lines[Answers] = msgspec.field(default_factory=Lines)
+    events: Lines[EventPair] = msgspec.field(default_factory=Lines)
+    tails: Lines[TailCounts] = msgspec.field(default_factory=Lines)
+    ranks: Lines[RankSums] = msgspec.field(default_factory=Lines)
+
+
+class Accumulator:
+    """One release's batches; `split` first, then `add` and `close` in turn."""
+
+    def __init__(
+        self,
+        route: str,
+        candidate: str,
+        stable: str,
+        settings: JudgeSettings,
+        baseline: Baseline,
+        state: AccumulatorState | None = None,
+    ) -> None:
+        self._route = route
+        self._candidate = candidate
+        self._stable = stable
+        self._settings = settings
+        self._cutter = Cutter(settings, baseline)
+        self._state = state if state is not None else AccumulatorState()
+
+    def __repr__(self) -> str:
+        state = self._state
+        return f"<Accumulator {len(state.ended)} seconds open, {len(state.arrived)} being timed>"
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the candidate has had its first minute, which is not judged by its latency."""
+        return self._state.warm_from is not None
+
+    def state(self) -> AccumulatorState:
+        """A copy, to be stored."""
+        packed = msgspec.msgpack.encode(self._state)
+        return msgspec.msgpack.decode(packed, type=AccumulatorState)
+
+    def split(self, at: float, share: float) -> None:
+        """From then on the candidate's nominal share is this (0 to 1)."""
+        splits = self._state.splits
+        if not splits or splits[-1][1] != share:
+            splits.append((at, share))
+            splits.sort(key=lambda split: split[0])
+
+    def add(self, batch: Batch) -> None:
+        """Takes what one gateway sent; once, for what comes twice counts twice."""
+        ended = self._state.ended.setdefault(batch.sent, Ended())
+        ended.gateways.add(batch.gateway)
+        for cell in batch.cells:
+            if cell.route != self._route:
+                continue
+            if cell.version == self._candidate:
+                ended.has_bad = ended.has_bad or cell.bad > 0
+                _add_ended(ended.answers.candidate, cell)
+                self._add_arrived(cell, is_candidate=True)
+            elif cell.version == self._stable:
+                _add_ended(ended.answers.stable, cell)
+                self._add_arrived(cell, is_candidate=False)
+        for events in batch.events:
+            if events.route == self._route:
+                self._add_events(ended, events)
+
+    def close(self, now: float, gateways: Iterable[str] | None = None) -> list[Stratum]:
+        """The strata that are complete by now, in order.
+
+        With the ids of all living gateways a second closes once each of them has sent it.
+        """
+        state = self._state
+        state.now = max(state.now, int(now))
+        expected = None if gateways is None else frozenset(gateways)
+        strata = []
+        for second in sorted(state.ended):
+            if self._is_complete(second, expected):
+                strata += self._close_ended(second, state.ended.pop(second))
+        strata += self._expire()
+        timed = self._close_arrived()
+        self._forget_splits()
+        return [*strata, timed] if timed is not None else strata
+
+    def _is_complete(self, second: int, expected: frozenset[str] | None) -> bool:
+        if second + WATERMARK_SECONDS < self._state.now:
+            return True
+        if not expected or second > self._state.now:
+            return False
+        return expected <= self._state.ended[second].gateways
+
+    def _share_at(self, second: int) -> float:
+        share = 0.0
+        for since, split in self._state.splits:
+            if int(since) <= second:
+                share = split
+        return share
+
+    def _forget_splits(self) -> None:
+        """A bandit changes the weight all day; nothing comes that is so late."""
+        splits, oldest = self._state.splits, self._state.now - REMEMBERED_SECONDS
+        while len(splits) > 1 and splits[1][0] < oldest:
+            del splits[0]
+
+    def _is_settled(self, second: int) -> bool:
+        return all(
+            not int(since) - 1 <= second <= since + UNSETTLED_SECONDS
+            for since, _ in self._state.splits
+        )
+
+    # What ended.
+
+    def _add_events(self, ended: Ended, events: Events) -> None:
+        is_self = events.family == _STABLE_SELF
+        family = _SHADOW if is_self else events.family
+        pair = ended.events.setdefault(family, EventPair(family=family))
+        if events.version == self._candidate and not is_self:
+            pair.candidate_n += events.n
+            pair.candidate_bad += events.bad
+            pair.bad_seconds = int(pair.candidate_bad > 0)
+        elif events.version == self._stable or is_self:
+            pair.stable_n += events.n
+            pair.stable_bad += events.bad
+
+    def _close_ended(self, second: int, ended: Ended) -> list[Stratum]:
+        state, settings = self._state, self._settings
+        share = self._share_at(second)
+        answers = ended.answers
+        answers.is_split_known = self._is_settled(second)
+        answers.candidate.bad_seconds = int(ended.has_bad)
+        # Late ones are complete as they are: the seconds beside them have gone.
+        least = 0 if second <= state.closed else settings.stratum_requests
+        state.closed = max(state.closed, second)
+        longest = settings.stratum_seconds
+        # An idle second has no place in a stratum: nothing of it could have gone otherwise.
+        strata: list[Stratum] = []
+        if answers.size or answers.candidate.arrived or answers.stable.arrived:
+            name = "answers" if least else "late"
+            ready = state.answers.push(name, second, share, answers, least, longest)
+            strata += map(_stratum, ready)
+        for family, pair in sorted(ended.events.items()):
+            name = family if least else f"late {family}"
+            told = state.events.push(name, second, share, pair, least, longest)
+            strata += map(_event_stratum, told)
+        return strata
+
+    def _expire(self) -> list[Stratum]:
+        state, longest = self._state, self._settings.stratum_seconds
+        before = state.now - WATERMARK_SECONDS
+        return [
+            *map(_stratum, state.answers.expire(before, longest)),
+            *map(_event_stratum, state.events.expire(before, longest)),
+        ]
+
+    # What arrived.
+
+    def _add_arrived(self, cell: Cell, *, is_candidate: bool) -> None:
+        if not self._cutter.cuts:
+            return
+        state = self._state
+        arrived = state.arrived.get(cell.second)
+        if arrived is None:
+            if not cell.arrived:
+                return  # too late: it was counted as slower than all thresholds
+            arrived = state.arrived[cell.second] = Arrived(max(state.now, cell.second))
+        if is_candidate:
+            arrived.candidate.add(cell)
+            self._warm_up(cell)
+        else:
+            arrived.stable.add(cell)
+
+    def _warm_up(self, cell: Cell) -> None:
+        state, settings = self._state, self._settings
+        if state.warm_from is not None or not cell.arrived:
+            return
+        first = cell.second if state.first_arrival is None else state.first_arrival
+        state.first_arrival = min(first, cell.second)
+        state.early_arrivals += cell.arrived
+        if state.early_arrivals >= settings.warmup_requests:
+            state.warm_from = max(state.first_arrival + settings.warmup_seconds, cell.second)
+
+    def _close_arrived(self) -> Stratum | None:
+        state, cuts = self._state, self._cutter.cuts
+        tails: list[Pending[TailCounts]] = []
+        ranks: list[Pending[RankSums]] = []
+        for second in sorted(state.arrived):
+            arrived = state.arrived[second]
+            waited = state.now - second - 1 - WATERMARK_SECONDS
+            if state.now - arrived.told_at < WATERMARK_SECONDS:
+                waited = -1  # what is told late is told in several batches
+            for cut in due(cuts, arrived.taken, waited):
+                arrived.taken += 1
+                if self._is_warm_at(second):
+                    self._take(cut, second, arrived, tails, ranks)
+            if arrived.taken == len(cuts):
+                del state.arrived[second]
+        longest = self._settings.stratum_seconds
+        before = state.now - WATERMARK_SECONDS - (cuts[-1].wait if cuts else 0)
+        tails += state.tails.expire(before, longest)
+        ranks += state.ranks.expire(before, longest)
+        if not tails and not ranks:
+            return None
+        return Stratum(
+            second=state.now,
+            weight=self._share_at(state.now),
+            tails=tuple(held.counts for held in tails),
+            ranks=tuple(held.counts for held in ranks),
+        )
+
+    def _is_warm_at(self, second: int) -> bool:
+        warm_from = self._state.warm_from
+        return warm_from is not None and second >= warm_from
+
+    def _take(
+        self,
+        cut: Cut,
+        second: int,
+        arrived: Arrived,
+        tails: list[Pending[TailCounts]],
+        ranks: list[Pending[RankSums]],
+    ) -> None:
+        state, settings = self._state, self._settings
+        name, share = f"{cut.metric} {cut.place}", self._share_at(second)
+        limits = (settings.stratum_requests, settings.stratum_seconds)
+        counts = self._cutter.take(cut, arrived.candidate, arrived.stable)
+        if isinstance(counts, TailCounts):
+            tails += state.tails.push(name, second, share, counts, *limits)
+        else:
+            ranks += state.ranks.push(name, second, share, counts, *limits)
+
+
+def _add_ended(arm: Arm, cell: Cell) -> None:
+    arm.arrived += cell.arrived
+    arm.finished += cell.finished
+    arm.bad += cell.bad
+    arm.client_errors += cell.client_errors
+    arm.units += cell.units
+    arm.bad_units.extend(cell.bad_units)
+
+
+def _stratum(held: Pending[Answers]) -> Stratum:
+    counts = held.counts
+    return Stratum(
+        second=held.last,
+        weight=held.share,
+        is_split_known=counts.is_split_known,
+        candidate=counts.candidate,
+        stable=counts.stable,
+    )
+
+
+def _event_stratum(held: Pending[EventPair]) -> Stratum:
+    return Stratum(second=held.last, weight=held.share, events=(held.counts,))

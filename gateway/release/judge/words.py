@@ -1,0 +1,62 @@
+"""Evidence in sentences, for people who have to decide or to explain."""
+
+from __future__ import annotations
+
+from gateway.release.judge.families import Counts, LatencyFamily, shown_cut
+from gateway.release.statistics.latency import edge_of
+
+_NOUNS = {
+    "errors": "requests failed",
+    "client-errors": "requests were refused as the client's fault",
+    "shadow": "mirrored answers differed",
+    "feedback": "ratings were bad",
+}
+
+
+def share(bad: int, total: int) -> str:
+    return f"{100.0 * bad / total:.3g} %" if total else "no data"
+
+
+def ratio(estimate: float | None, interval: tuple[float, float] | None) -> str:
+    """The ratio of rates with its confidence sequence; empty when nothing was bad."""
+    if estimate is None or interval is None:
+        return ""
+    low, high = interval
+    least = "0" if low == 0.0 else f"{low:.2g}"
+    most = "any" if high == float("inf") else f"{high:.2g}"
+    return f", {estimate:.2g} times stable's rate (95 %: {least} to {most})"
+
+
+def of_rates(
+    name: str, counts: Counts, estimate: float | None, interval: tuple[float, float] | None
+) -> str:
+    if not counts.candidate or not counts.stable:
+        return f"{name}: nothing to compare yet"
+    noun = _NOUNS.get(name, "events were bad")
+    return (
+        f"{name}: {counts.candidate_bad:,} of {counts.candidate:,} {noun} on the candidate "
+        f"({share(counts.candidate_bad, counts.candidate)}), "
+        f"{counts.stable_bad:,} of {counts.stable:,} on stable "
+        f"({share(counts.stable_bad, counts.stable)}){ratio(estimate, interval)}"
+    )
+
+
+def of_latency(family: LatencyFamily) -> str:
+    shown = family.shown()
+    if shown is None:
+        return "latency: not judged, since stable's times before the release are not known"
+    metric, latency = shown
+    counts = latency.counts
+    if not counts.candidate or not counts.stable:
+        return "latency: nothing to compare yet"
+    limit = edge_of(latency.scale.thresholds[shown_cut(latency.scale)])
+    noun = {"total": "requests took", "first_byte": "first bytes took", "gap": "streams paused"}
+    return (
+        f"latency: {share(counts.candidate_bad, counts.candidate)} of the candidate's "
+        f"{counts.candidate:,} {noun[metric]} {seconds(limit)} or more, "
+        f"{share(counts.stable_bad, counts.stable)} of stable's {counts.stable:,}"
+    )
+
+
+def seconds(value: float) -> str:
+    return f"{value:.3g} s" if value >= 1.0 else f"{1000.0 * value:.3g} ms"

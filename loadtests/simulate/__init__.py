@@ -1,0 +1,1 @@
+"""The judge in virtual time: thousands of releases, and how often it was right."""

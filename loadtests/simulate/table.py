@@ -1,0 +1,95 @@
+"""What was measured beside what is required, and beside what the design's simulation gave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite
+
+from loadtests.simulate.scenarios import Limit, Outcome, Scenario
+
+HEAD = """\
+# The judge in virtual time
+
+Written by `make simulate`; each line is so many independent releases of two hours at 200 requests
+per second, judged by the engine that judges real ones. *Design* is what the simulation that the
+engine was designed with gave for the same.
+
+| | scenario | runs | measured | required | design | met |
+|---|---|---|---|---|---|---|
+"""
+
+_CELLS = 7
+
+
+@dataclass(frozen=True)
+class Row:
+    """One limit of one scenario."""
+
+    number: str
+    name: str
+    runs: int
+    limit: Limit
+    value: float
+    seconds: float  # that all runs took
+
+    @property
+    def is_met(self) -> bool:
+        return self.limit.at_least <= self.value <= self.limit.at_most
+
+    def __str__(self) -> str:
+        met = "ok" if self.is_met else "NOT MET"
+        return (
+            f"{self.number:>3} {self.name}: {self.limit.what} {self._shown(self.value)} "
+            f"(required {self._required()}, design {self.limit.design or '-'}) {met} "
+            f"[{self.runs} runs, {self.seconds:.0f} s]"
+        )
+
+    def cells(self) -> str:
+        return " | ".join(
+            (
+                self.number,
+                f"{self.name}: {self.limit.what}",
+                f"{self.runs:,}",
+                self._shown(self.value),
+                self._required(),
+                f"{self.limit.design} {self.limit.unit}".strip() if self.limit.design else "",
+                "yes" if self.is_met else "**no**",
+            )
+        )
+
+    def _required(self) -> str:
+        parts = []
+        if self.limit.at_least > -inf:
+            parts.append(f">= {self._shown(self.limit.at_least)}")
+        if self.limit.at_most < inf:
+            parts.append(f"<= {self._shown(self.limit.at_most)}")
+        return ", ".join(parts)
+
+    def _shown(self, value: float) -> str:
+        if not isfinite(value):
+            return "never"
+        digits = f"{value:.2f}" if self.limit.unit == "%" else f"{value:.0f}"
+        return f"{digits} {self.limit.unit}".strip()
+
+
+def rows_of(scenario: Scenario, outcomes: Sequence[Outcome], seconds: float) -> list[Row]:
+    return [
+        Row(scenario.number, scenario.name, len(outcomes), limit, limit.of(outcomes), seconds)
+        for limit in scenario.limits
+    ]
+
+
+def markdown(rows: Sequence[Row], before: str) -> str:
+    """The table with these rows; other rows of the table `before` stay."""
+    lines: dict[str, str] = {}
+    for line in before.splitlines():
+        cells = line.strip("| ").split(" | ")
+        if len(cells) == _CELLS and cells[0].isdigit():
+            lines[cells[1]] = line
+    for row in rows:
+        cells = row.cells().split(" | ")
+        lines[cells[1]] = f"| {row.cells()} |"
+    # The sort keeps the order within one scenario.
+    ordered = sorted(lines.values(), key=lambda line: int(line.strip("| ").split(" | ")[0]))
+    return HEAD + "".join(f"{line}\n" for line in ordered)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from math import log
+from random import Random
+
+import pytest
+
+from gateway.release.judge.baseline import Baseline
+from gateway.release.judge.families import (
+    Counts,
+    LatencyFamily,
+    RateFamily,
+    error_margin,
+    shown_cut,
+)
+from gateway.release.judge.settings import JudgeSettings
+from gateway.release.judge.strata import TailCounts
+from gateway.release.statistics.latency import Scale
+from tests.release.judge.parts import timed_baseline
+
+SETTINGS = JudgeSettings()
+
+
+def family_of(*strata: tuple[int, int, int, int]) -> RateFamily:
+    """(candidate, bad ones, stable, bad ones), a second each."""
+    family = RateFamily()
+    for second, counts in enumerate(strata):
+        family.observe(second, 0.1, Counts(*counts), int(counts[1] > 0))
+    return family
+
+
+@pytest.mark.parametrize(
+    ("noise", "share", "margin"),
+    [
+        (1.0, 0.5, 1.0),  # measured, and there is none
+        (1.4, 0.5, 1.0),
+        (1.6, 0.01, 1.25),
+        (None, 0.1, 1.0),
+        (None, 0.25, 1.25),  # not known, and small differences would be found
+    ],
+)
+def test_the_margin_of_errors_follows_from_noise_or_share(
+    noise: float | None, share: float, margin: float
+) -> None:
+    assert error_margin(SETTINGS, noise, share) == margin
+    named = JudgeSettings(rate_margins={"errors": 1.5})
+    assert error_margin(named, noise, share) == 1.5
+
+
+def test_two_bad_requests_may_be_one_accident() -> None:
+    family = family_of((2, 1, 200, 0), (2, 1, 200, 0))
+    assert family.may_hold(SETTINGS)
+    assert not family.may_roll_back(SETTINGS)
+
+
+def test_three_bad_requests_in_one_second_may_be_one_accident_too() -> None:
+    family = family_of((3, 3, 200, 0))
+    assert family.ln_e(1.0) > log(400)
+    assert not family.may_roll_back(SETTINGS)
+    family.observe(1, 0.1, Counts(3, 1, 200, 0), 1)
+    assert family.may_roll_back(SETTINGS)
+
+
+def test_a_tiny_excess_is_no_reason_to_go_back() -> None:
+    tiny = family_of(*[(5000, 3, 5000, 0)] * 10)
+    assert tiny.ln_e(1.0) > log(400)
+    assert not tiny.may_roll_back(SETTINGS)
+
+
+def test_the_excess_is_that_of_the_present_rise_not_of_the_good_hours_before() -> None:
+    family = family_of(*[(100_000, 10, 100_000, 10)] * 20)
+    for second in range(20, 40):
+        family.observe(second, 0.5, Counts(100, 10, 100, 0), 1)
+    assert family.counts.excess() < SETTINGS.error_excess
+    assert family.may_roll_back(SETTINGS)
+    assert family.span_seconds() <= 20
+
+
+def test_its_span_is_the_time_in_which_the_evidence_rose() -> None:
+    assert family_of((2, 0, 200, 1)).span_seconds() == 0
+    family = family_of((2, 0, 200, 1), (2, 0, 200, 0), (2, 2, 200, 0), (2, 1, 200, 0))
+    assert family.span_seconds() == 2
+
+
+def test_an_excess_without_requests_is_none() -> None:
+    assert Counts().excess() == 0.0
+    assert Counts(10, 1, 0, 0).excess() == pytest.approx(0.1)
+
+
+def test_what_stable_would_have_given_is_counted_stage_by_stage() -> None:
+    family = RateFamily()
+    family.observe(0, 0.1, Counts(100, 3, 900, 90), 1)
+    family.observe(1, 0.5, Counts(500, 6, 500, 5), 1)
+    family.observe(2, 1.0, Counts(1000, 50, 0, 0), 1)  # nobody to compare with
+    bad, requests, expected = family.expected()
+    assert (bad, requests) == (9, 600)
+    assert expected == pytest.approx(100 * 0.1 + 500 * 0.01)
+
+
+def test_a_margin_takes_evidence_away() -> None:
+    plain, lenient = RateFamily(), RateFamily()
+    for second in range(30):
+        counts = Counts(100, 4, 100, 3)
+        plain.observe(second, 0.5, counts, 1)
+        lenient.observe(second, 0.5, counts, 1, margin=1.25)
+    assert lenient.ln_e(1.0) < plain.ln_e(1.0)
+
+
+def test_nothing_is_fresh_without_a_mark() -> None:
+    family = family_of(*[(2, 1, 200, 0)] * 5)
+    assert family.ln_fresh(1.0) == 0.0
+    family.mark = list(family.draws.logs)
+    family.observe(9, 0.1, Counts(2, 1, 200, 0), 1)
+    assert 0.0 < family.ln_fresh(1.0) < family.ln_e(1.0)
+
+
+def test_the_threshold_that_people_see_is_the_95th_percentile() -> None:
+    assert shown_cut(timed_baseline("total").scales["total"]) == 3
+    assert shown_cut(Scale((11,), 10, (0.5, 1.0))) == 0
+
+
+def test_latency_averages_its_metrics() -> None:
+    baseline = timed_baseline("total", "first_byte", "gap")
+    family = LatencyFamily.of(SETTINGS, baseline)
+    tail = TailCounts(
+        metric="gap", cut=3, candidate_n=50, candidate_over=[30, 29, 20],
+        stable_n=950, stable_over=47,
+    )  # fmt: skip
+    family.observe(7, (tail,), ())
+    alone = family.metrics["gap"].margin.ln_e()
+    assert family.ln_e == pytest.approx(alone - log(3), abs=1e-6)
+    assert family.ln_hold > family.ln_e
+    assert family.span_seconds() == 1
+    shown = family.shown()
+    assert shown is not None
+    assert shown[0] == "gap"
+    assert (shown[1].counts.candidate_bad, shown[1].counts.stable_bad) == (30, 47)
+
+
+def test_all_metrics_must_be_shown_to_keep_up() -> None:
+    family = LatencyFamily.of(SETTINGS, timed_baseline("total", "gap"))
+    dice = Random(3)
+    for second in range(400):
+        over = sum(dice.random() < 0.45 for _ in range(50))
+        stable_over = sum(dice.random() < 0.5 for _ in range(50))
+        tail = TailCounts(
+            metric="total", cut=0, candidate_n=50, candidate_over=[over, over, over // 2],
+            stable_n=50, stable_over=stable_over,
+        )  # fmt: skip
+        family.observe(second, (tail,), ())
+    assert family.metrics["total"].proof.ln_e() > log(20)
+    assert not family.is_proven(0.05)
+    del family.metrics["gap"]
+    assert family.is_proven(0.05)
+
+
+def test_without_scales_there_is_no_latency_to_judge() -> None:
+    family = LatencyFamily.of(SETTINGS, Baseline())
+    family.observe(1, (), ())
+    assert family.ln_e == 0.0
+    assert not family.is_seen(1)
+    assert family.shown() is None
+    assert not family.is_proven(0.05)

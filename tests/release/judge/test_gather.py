@@ -1,0 +1,395 @@
+from __future__ import annotations
+
+from math import exp
+from random import Random
+
+import msgspec
+import pytest
+
+from gateway.metrics.strata import EventCounts
+from gateway.release.judge.baseline import Baseline
+from gateway.release.judge.gather import Accumulator, AccumulatorState
+from gateway.release.judge.settings import JudgeSettings
+from gateway.release.judge.strata import Stratum
+from gateway.release.statistics.latency import Scale
+from gateway.state.strata import Batch
+from tests.release.judge.parts import (
+    CANDIDATE,
+    QUIET,
+    ROUTE,
+    STABLE,
+    START,
+    batch,
+    cell,
+    gatherer,
+    timed_baseline,
+    traffic,
+)
+
+SETTINGS = JudgeSettings()
+
+
+def full(second: int, gateway: str = "g1", bad: int = 0) -> Batch:
+    return batch(
+        second,
+        cell(CANDIDATE, second, arrived=5, finished=5, bad=bad),
+        cell(STABLE, second, arrived=20, finished=20),
+        gateway=gateway,
+    )
+
+
+def totals(strata: list[Stratum]) -> tuple[int, int, int]:
+    return (
+        sum(s.candidate.finished for s in strata),
+        sum(s.candidate.bad for s in strata),
+        sum(s.stable.finished for s in strata),
+    )
+
+
+def test_a_second_closes_two_seconds_after_it() -> None:
+    gather = gatherer(SETTINGS)
+    gather.add(full(START))
+    assert gather.close(START + 2) == []
+    (stratum,) = gather.close(START + 3)
+    assert (stratum.second, stratum.weight) == (START, 0.1)
+    assert (stratum.candidate.finished, stratum.stable.finished) == (5, 20)
+
+
+def test_it_closes_at_once_when_all_living_gateways_have_sent_it() -> None:
+    gather = gatherer(SETTINGS)
+    gather.add(full(START, "g1"))
+    assert gather.close(START, ["g1", "g2"]) == []
+    gather.add(full(START, "g2"))
+    (stratum,) = gather.close(START, ["g1", "g2"])
+    assert stratum.candidate.finished == 10
+
+
+def test_without_a_living_gateway_it_waits_out_its_time() -> None:
+    gather = gatherer(SETTINGS)
+    gather.add(full(START))
+    assert gather.close(START, []) == []
+    assert len(gather.close(START + 3, [])) == 1
+
+
+def test_a_gateway_whose_clock_is_ahead_closes_nothing_early() -> None:
+    gather = gatherer(SETTINGS)
+    gather.add(full(START + 9))
+    assert gather.close(START, ["g1"]) == []
+    assert len(gather.close(START + 12)) == 1
+
+
+def test_gateways_of_one_second_are_one_stratum() -> None:
+    gather = gatherer(SETTINGS)
+    for number in range(8):
+        gather.add(full(START, f"g{number}", bad=1))
+    (stratum,) = gather.close(START + 5)
+    assert totals([stratum]) == (40, 8, 160)
+    assert stratum.candidate.bad_seconds == 1
+
+
+def test_what_comes_late_is_a_stratum_of_its_own() -> None:
+    gather = gatherer(SETTINGS)
+    gather.add(full(START))
+    gather.add(full(START + 1))
+    assert len(gather.close(START + 4)) == 2
+    gather.add(batch(START, cell(CANDIDATE, START, finished=1, bad=1), gateway="g2"))
+    (late,) = gather.close(START + 5)
+    assert late.second == START
+    assert totals([late]) == (1, 1, 0)
+
+
+def test_other_routes_and_versions_are_left_out() -> None:
+    gather = gatherer(SETTINGS)
+    other = cell(CANDIDATE, START, finished=50)
+    other.route = "other"
+    event = EventCounts(START, "other", CANDIDATE, "feedback", 50, 50)
+    gather.add(batch(START, other, cell("v3", START, finished=50), events=[event]))
+    assert gather.close(START + 5) == []
+
+
+def test_idle_seconds_make_no_strata() -> None:
+    gather = gatherer(SETTINGS)
+    gather.add(batch(START))
+    assert gather.close(START + 100) == []
+
+
+def test_seconds_with_few_requests_are_put_together() -> None:
+    gather = gatherer(SETTINGS)
+    for second in range(START, START + 10):
+        gather.add(batch(second, cell(STABLE, second, finished=6, arrived=6)))
+    strata = gather.close(START + 20)
+    assert [s.second - START for s in strata] == [3, 7]
+    assert [s.stable.finished for s in strata] == [24, 24]
+    (rest,) = gather.close(START + 8 + 60 + 3)
+    assert rest.stable.finished == 12
+
+
+def test_strata_end_where_the_weight_changes() -> None:
+    gather = gatherer(SETTINGS)
+    gather.split(START + 2.5, 0.5)
+    for second in range(START, START + 4):
+        gather.add(batch(second, cell(STABLE, second, finished=8)))
+    strata = gather.close(START + 200)
+    assert [(s.weight, s.stable.finished) for s in strata] == [(0.1, 16), (0.5, 16)]
+
+
+def test_around_a_change_of_weight_the_split_is_not_known() -> None:
+    gather = gatherer(SETTINGS)
+    gather.split(START + 10.2, 0.5)
+    for second in range(START, START + 20):
+        gather.add(full(second))
+    unknown = [s.second - START for s in gather.close(START + 30) if not s.is_split_known]
+    assert unknown == [9, 10, 11, 12, 13]
+
+
+def test_the_same_share_again_is_no_change() -> None:
+    gather = gatherer(SETTINGS)
+    gather.split(START + 5.0, 0.1)
+    gather.add(full(START + 5))
+    (stratum,) = gather.close(START + 9)
+    assert stratum.is_split_known
+
+
+def test_weights_of_this_morning_are_forgotten() -> None:
+    gather = gatherer(SETTINGS)
+    for number in range(1, 100):
+        gather.split(START + 600.0 * number, number / 100)
+    gather.close(START + 600 * 100)
+    splits = gather.state().splits
+    assert len(splits) == 19
+    gather.add(full(START + 600 * 99 + 50))
+    assert gather.close(START + 600 * 100)[0].weight == 0.99
+
+
+def test_events_are_told_by_family() -> None:
+    events = [
+        EventCounts(START, ROUTE, CANDIDATE, "feedback", 10, 2),
+        EventCounts(START, ROUTE, STABLE, "feedback", 90, 9),
+        EventCounts(START, ROUTE, CANDIDATE, "shadow", 40, 8),
+        EventCounts(START, ROUTE, STABLE, "shadow_self", 10, 1),
+    ]
+    gather = gatherer(SETTINGS)
+    gather.add(batch(START, events=events))
+    pairs = {s.events[0].family: s.events[0] for s in gather.close(START + 3)}
+    feedback, shadow = pairs["feedback"], pairs["shadow"]
+    assert (feedback.candidate_n, feedback.candidate_bad) == (10, 2)
+    assert (feedback.stable_n, feedback.stable_bad, feedback.bad_seconds) == (90, 9, 1)
+    assert (shadow.candidate_n, shadow.candidate_bad) == (40, 8)
+    assert (shadow.stable_n, shadow.stable_bad) == (10, 1)
+
+
+def test_a_shadow_of_stable_itself_speaks_for_stable_whatever_its_version_is() -> None:
+    event = EventCounts(START, ROUTE, CANDIDATE, "shadow_self", 30, 3)
+    gather = gatherer(SETTINGS)
+    gather.add(batch(START, events=[event]))
+    (stratum,) = gather.close(START + 3)
+    assert (stratum.events[0].candidate_n, stratum.events[0].stable_n) == (0, 30)
+
+
+def test_rare_events_wait_for_company_and_late_ones_do_not() -> None:
+    gather = gatherer(SETTINGS)
+    few = [EventCounts(START, ROUTE, CANDIDATE, "feedback", 1, 1)]
+    gather.add(batch(START + 5, events=few))
+    assert gather.close(START + 8) == []
+    gather.add(batch(START, events=few))
+    (late,) = gather.close(START + 9)
+    assert late.events[0].candidate_n == 1
+    (waited,) = gather.close(START + 5 + 62)
+    assert waited.second == START + 5
+
+
+# Latency.
+
+# Thresholds of one and of ten seconds; the median is in bucket 0.
+SCALE = Scale((0, 47), -1, (0.25, 0.75))
+TIMED = Baseline(scales={"total": SCALE}, noise=1.0)
+AT_ONCE = JudgeSettings(warmup_seconds=0, warmup_requests=1)
+
+
+def arrivals(
+    second: int, candidate: int, stable: int, gateway: str = "g1", **told: dict[int, int]
+) -> Batch:
+    return batch(
+        second,
+        cell(CANDIDATE, second, arrived=candidate),
+        cell(STABLE, second, arrived=stable, finished=sum(told.get("total", {}).values()), **told),
+        gateway=gateway,
+    )
+
+
+def tails_of(strata: list[Stratum]) -> dict[int, tuple[int, int, int, int]]:
+    return {
+        tail.cut: (tail.candidate_n, tail.candidate_over[0], tail.stable_n, tail.stable_over)
+        for stratum in strata
+        for tail in stratum.tails
+    }
+
+
+def closed_until(gather: Accumulator, first: int, last: int) -> list[Stratum]:
+    return [stratum for now in range(first, last + 1) for stratum in gather.close(now)]
+
+
+def test_a_threshold_is_judged_when_it_is_due_whether_requests_have_ended_or_not() -> None:
+    gather = gatherer(AT_ONCE, TIMED)
+    gather.add(arrivals(START, 4, 96, total={-10: 90}))
+    # Due after one second, for which the slide of 10 % asks for two; 1 s of arrival, 2 s to wait.
+    assert tails_of(closed_until(gather, START, START + 4)) == {}
+    assert tails_of(gather.close(START + 5)) == {0: (4, 4, 96, 6)}
+    gather.add(batch(START + 6, cell(CANDIDATE, START, finished=4, total={20: 4})))
+    assert tails_of(closed_until(gather, START + 6, START + 13)) == {}
+    assert tails_of(closed_until(gather, START + 14, START + 16)) == {1: (4, 0, 96, 6)}
+    assert "0 being timed" in repr(gather)
+
+
+def test_the_rank_comes_with_the_cap() -> None:
+    gather = gatherer(AT_ONCE, TIMED)
+    gather.add(arrivals(START, 4, 96, total={-10: 90}))
+    ranks = [rank for s in closed_until(gather, START, START + 30) for rank in s.ranks]
+    assert [(rank.candidate_n, rank.stable_n) for rank in ranks] == [(4, 96)]
+
+
+def test_a_request_that_ends_after_all_thresholds_changes_nothing() -> None:
+    gather = gatherer(AT_ONCE, TIMED)
+    gather.add(arrivals(START, 4, 96, total={-10: 96}))
+    closed_until(gather, START, START + 30)
+    gather.add(batch(START + 30, cell(CANDIDATE, START, finished=4, total={70: 4})))
+    assert tails_of(closed_until(gather, START + 31, START + 60)) == {}
+
+
+def test_a_gateway_that_was_cut_off_is_judged_when_it_is_back() -> None:
+    gather = gatherer(AT_ONCE, TIMED)
+    gather.add(arrivals(START, 4, 96, total={-10: 96}))
+    closed_until(gather, START, START + 60)
+    gather.add(arrivals(START, 2, 48, gateway="g2", total={-10: 40}))
+    gather.add(batch(START + 1, cell(STABLE, START, finished=8, total={-5: 8}), gateway="g2"))
+    assert gather.close(START + 61)[0].second == START
+    late = tails_of(closed_until(gather, START + 62, START + 64))
+    assert late == {0: (2, 2, 48, 0), 1: (2, 2, 48, 0)}
+
+
+def test_the_first_minute_of_the_candidate_is_not_judged_by_its_latency() -> None:
+    gather = gatherer(JudgeSettings(), TIMED)
+    judged = 0
+    for second in range(START, START + 100):
+        gather.add(arrivals(second, 4, 96, total={-10: 96}))
+        judged += sum(tail.candidate_n for s in gather.close(second + 1) for tail in s.tails[:1])
+        assert gather.is_warm == (second >= START + 12)  # 50 requests
+    for stratum in closed_until(gather, START + 101, START + 120):
+        judged += sum(tail.candidate_n for tail in stratum.tails if tail.cut == 0)
+    assert tails_of(gather.close(START + 200)) == {}
+    assert judged == 4 * 40
+
+
+def test_a_candidate_with_few_requests_stays_longer_in_its_first_minute() -> None:
+    gather = gatherer(JudgeSettings(), TIMED)
+    for second in range(START, START + 300):
+        gather.add(arrivals(second, int(second % 5 == 0), 96))
+        gather.close(second)
+    assert gather.is_warm
+    assert gather.state().warm_from == START + 245
+
+
+def test_without_a_baseline_arrivals_are_not_kept() -> None:
+    gather = gatherer(SETTINGS, QUIET)
+    gather.add(arrivals(START, 4, 96))
+    assert gather.state().arrived == {}
+
+
+# Merging and restarting.
+
+
+def halved(one: Batch, dice: Random, ways: int) -> list[Batch]:
+    """The same second as so many gateways would have told of it."""
+    parts = [
+        batch(one.sent, *(cell(c.version, c.second) for c in one.cells), gateway=f"g{number}")
+        for number in range(ways)
+    ]
+    for place, whole in enumerate(one.cells):
+        for field in ("arrived", "finished", "bad", "client_errors"):
+            for _ in range(getattr(whole, field)):
+                part = dice.choice(parts).cells[place]
+                setattr(part, field, getattr(part, field) + 1)
+        for bucket, count in whole.total.items():
+            for _ in range(count):
+                part = dice.choice(parts).cells[place]
+                part.total[bucket] = part.total.get(bucket, 0) + 1
+    return parts
+
+
+def strata_of(gather: Accumulator, batches: list[Batch], dice: Random | None) -> list[Stratum]:
+    """Read in time; with dice in any order within the two seconds that a stratum stays open."""
+    last = max(one.sent for one in batches)
+    read_at = {
+        place: one.sent + (dice.random() * 2 if dice else 0) for place, one in enumerate(batches)
+    }
+    strata = []
+    for now in range(START, last + 30):
+        for place in sorted(read_at, key=read_at.__getitem__):
+            if now <= read_at[place] < now + 1:
+                gather.add(batches[place])
+        strata += gather.close(now + 1)
+    return strata
+
+
+@pytest.mark.parametrize("ways", [1, 8])
+def test_one_gateway_or_eight_in_any_order_make_the_same_strata(ways: int) -> None:
+    dice = Random(ways)
+    batches = traffic(Random(5), 40)
+    baseline = timed_baseline("total")
+    one = strata_of(gatherer(AT_ONCE, baseline), batches, None)
+    parts = [part for whole in batches for part in halved(whole, dice, ways)]
+    many = strata_of(gatherer(AT_ONCE, baseline), parts, dice)
+    answered = [s for s in one if s.candidate.finished]
+    assert [s for s in many if s.candidate.finished] == answered
+    assert tail_sums(many) == tail_sums(one)
+    assert rank_sums(many) == pytest.approx(rank_sums(one))
+
+
+def tail_sums(strata: list[Stratum]) -> list[int]:
+    tails = [tail for s in strata for tail in s.tails]
+    return [
+        sum(tail.candidate_n for tail in tails),
+        sum(tail.stable_over for tail in tails),
+        *(sum(tail.candidate_over[slide] for tail in tails) for slide in range(3)),
+    ]
+
+
+def rank_sums(strata: list[Stratum]) -> list[float]:
+    ranks = [rank for s in strata for rank in s.ranks]
+    return [sum(rank.candidate[1][place] for rank in ranks) for place in range(11)]
+
+
+def test_it_goes_on_from_a_stored_state_as_if_nothing_had_happened() -> None:
+    baseline = timed_baseline("total")
+    straight, broken = gatherer(AT_ONCE, baseline), gatherer(AT_ONCE, baseline)
+    expected, got = [], []
+    for one in traffic(Random(6), 40, rate=15.0):
+        straight.add(one)
+        broken.add(one)
+        expected += straight.close(one.sent + 1)
+        got += broken.close(one.sent + 1)
+        stored = msgspec.msgpack.encode(broken.state())
+        state = msgspec.msgpack.decode(stored, type=AccumulatorState)
+        broken = Accumulator(ROUTE, CANDIDATE, STABLE, AT_ONCE, baseline, state)
+    assert got == expected
+    assert broken.close(START + 300) == straight.close(START + 300)
+
+
+def test_a_copy_of_the_state_is_not_changed_by_what_comes_after() -> None:
+    gather = gatherer(SETTINGS)
+    gather.add(full(START))
+    state = gather.state()
+    gather.add(full(START, "g2"))
+    assert state.ended[START].gateways == {"g1"}
+    assert "1 seconds open" in repr(gather)
+
+
+def test_open_seconds_do_not_pile_up() -> None:
+    baseline = timed_baseline("total")
+    gather = gatherer(AT_ONCE, baseline)
+    for one in traffic(Random(7), 60):
+        gather.add(one)
+        gather.close(one.sent + 1)
+    longest = exp(1.0) * 5  # p99.9 of the times, with margins
+    assert len(gather.state().arrived) < longest + 5
+    assert len(gather.state().ended) <= 3
