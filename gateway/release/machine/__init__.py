@@ -1,0 +1,1 @@
+"""The release's state machine, pure: status, evidence, commands and time in, actions out."""

@@ -1,0 +1,1 @@
+"""Plans as data: what a release may do, when, and what stops it. Pure."""
