@@ -3,8 +3,11 @@
     GraygateError
     ├── SettingsError          start-up settings are wrong: all problems at once, exit code 2
     ├── UsageError             a command or call was used wrongly
+    │   ├── ForbiddenError     the caller may not do that
     │   ├── NotFoundError      it names a route, version or revision that is not there
+    │   ├── PlanError          a release's plan is wrong: all problems at once
     │   └── RefusedError       it asks for a state that the contract forbids
+    │       └── InUseError     it takes away what something else needs
     ├── ConflictError          somebody else wrote first
     ├── ChannelError           control and a worker do not understand each other
     ├── GatewayUnreachable     a command found no gateway that answers
@@ -92,6 +95,13 @@ class UsageError(GraygateError):
     code = "bad_request"
 
 
+class ForbiddenError(UsageError):
+    """The caller's role does not go that far."""
+
+    status = 403
+    code = "forbidden"
+
+
 class NotFoundError(UsageError):
     """The call names something that does not exist."""
 
@@ -104,6 +114,28 @@ class RefusedError(UsageError):
 
     status = 422
     code = "refused"
+
+    def __init__(self, text: str, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(text)
+        self.problems = problems  # one by one, where they have places of their own
+
+
+class InUseError(RefusedError):
+    """What shall go is still used; the message says by what."""
+
+    status = 409
+    code = "in_use"
+
+
+class PlanError(UsageError):
+    """A plan of a release that cannot be used."""
+
+    status = 422
+    code = "plan_invalid"
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
 
 
 class ConflictError(GraygateError):

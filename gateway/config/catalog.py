@@ -65,7 +65,8 @@ class Section:
 def sections() -> Mapping[str, Section]:
     """All sections by name, in the order they are declared."""
     hints = typing.get_type_hints(Settings)
-    return MappingProxyType({name: _section(name, hints[name]) for name in hints})
+    structs = {name: hint for name, hint in hints.items() if typing.get_origin(hint) is None}
+    return MappingProxyType({name: _section(name, hint) for name, hint in structs.items()})
 
 
 @functools.cache

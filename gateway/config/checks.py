@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.config.endpoints import endpoint_networks, port_ranges
 from gateway.config.networks import networks_of
 from gateway.config.settings import Settings
 from gateway.config.store_url import is_plain_text, url_problem
@@ -34,11 +35,13 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _redis_tls(settings)
     yield from _listen_tls(settings)
     yield from _upstream_tls(settings)
+    yield from _endpoints(settings)
     yield from _limits(settings)
     yield from _trusted_proxies(settings)
     yield from _token(settings)
     yield from _access_log(settings)
     yield from _tracing(settings)
+    yield from _prometheus(settings)
 
 
 def is_loopback(host: str) -> bool:
@@ -106,6 +109,22 @@ def _tls_files(section: str, *, ca: str = "", cert: str = "", key: str = "") -> 
         yield Finding(keys, what)
 
 
+def _endpoints(settings: Settings) -> Iterator[Finding]:
+    upstream = settings.upstream
+    lists = {"allowed": upstream.allowed_networks, "denied": upstream.denied_networks}
+    for name, words in lists.items():
+        try:
+            endpoint_networks(words)
+        except ValueError:
+            what = "must list networks such as 10.0.0.0/8, or the words private, unsafe, *"
+            yield Finding((f"upstream.{name}_networks",), what)
+    try:
+        port_ranges(upstream.allowed_ports)
+    except ValueError:
+        what = "must list ports from 1 to 65535 such as 443 or 8000-8999, or *"
+        yield Finding(("upstream.allowed_ports",), what)
+
+
 def _limits(settings: Settings) -> Iterator[Finding]:
     limits = settings.limits
     if limits.line_bytes > limits.head_bytes:
@@ -168,6 +187,13 @@ def _tracing(settings: Settings) -> Iterator[Finding]:
     elif not has_otel():
         what = "needs the extra otel; install it with: pip install 'graygate[otel]'"
         yield Finding(("tracing.otlp_url",), what)
+
+
+def _prometheus(settings: Settings) -> Iterator[Finding]:
+    url = settings.release.prometheus_url
+    if url and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", url):
+        what = "must be the http:// or https:// URL of a Prometheus, without credentials and query"
+        yield Finding(("release.prometheus_url",), what)
 
 
 def has_otel() -> bool:

@@ -6,8 +6,12 @@ import json
 import textwrap
 from dataclasses import dataclass
 
+import msgspec
+
 from gateway.config import kinds
 from gateway.config.catalog import Setting, catalog, sections
+from gateway.config.channel import Channel
+from gateway.config.channels import SECTION, channel_help
 from gateway.config.environment import ALIASES, OTHER_VARIABLES
 from gateway.config.load import Loaded
 from gateway.config.secret import Secret
@@ -88,7 +92,7 @@ def render_sample() -> str:
     for section in sections().values():
         parts.append(f"\n[{section.name}]  # {section.help}\n")
         parts += [_sample_lines(setting) for setting in section.settings]
-    return "".join(parts)
+    return "".join([*parts, _sample_channel()])
 
 
 def show(loaded: Loaded) -> list[Effective]:
@@ -114,6 +118,17 @@ def _sample_lines(setting: Setting) -> str:
     help_lines = textwrap.wrap(told, _WIDTH, initial_indent="# ", subsequent_indent="# ")
     value = toml_value(_plain(setting.default))
     return "\n".join([*help_lines, f"#{setting.name} = {value}", ""])
+
+
+def _sample_channel() -> str:
+    """One channel with every field that any kind of channel has."""
+    sample = {"name": "team", "kind": "webhook", "url": "https://hooks.example.com/graygate"}
+    lines = [f"\n#[[{SECTION}]]  # Where notifications go; one such table for each channel.\n"]
+    for one in msgspec.structs.fields(Channel):
+        default = None if one.default is msgspec.NODEFAULT else _plain(one.default)
+        lines.append(f"# {channel_help(one.name)}\n")
+        lines.append(f"#{one.name} = {toml_value(sample.get(one.name, default))}\n")
+    return "".join(lines)
 
 
 def _plain(value: object) -> object:

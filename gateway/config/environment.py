@@ -9,10 +9,7 @@ from types import MappingProxyType
 from gateway.config.catalog import ENV_PREFIX, catalog
 from gateway.config.layer import Layer, plain
 from gateway.config.suggest import variable_meant
-
-CONFIG_VARIABLE = "GRAYGATE_CONFIG"
-DEBUG_VARIABLE = "GRAYGATE_DEBUG"
-GATEWAY_VARIABLE = "GRAYGATE_GATEWAY"
+from gateway.config.variables import CONFIG_VARIABLE, DEBUG_VARIABLE, GATEWAY_VARIABLE
 
 # Short names that deployment tools and people expect.
 ALIASES: Mapping[str, str] = MappingProxyType({"GRAYGATE_REDIS_URL": "redis.url"})

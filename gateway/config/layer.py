@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from gateway.config import kinds
 from gateway.config.catalog import Setting
+from gateway.config.channel import Channel
 from gateway.errors import Problem
 
 
@@ -31,6 +32,7 @@ class Layer:
     given: dict[str, Given] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
+    channels: tuple[Channel, ...] = ()
     _seen: dict[str, str] = field(default_factory=dict)  # where each key was first given
 
     def refuse(self, where: str, what: str) -> None:

@@ -16,12 +16,13 @@ import msgspec
 
 from gateway.config.catalog import Section, catalog, sections
 from gateway.config.checks import findings
-from gateway.config.environment import CONFIG_VARIABLE, read_environment
+from gateway.config.environment import read_environment
 from gateway.config.flags import read_flags
 from gateway.config.layer import Given, Layer
 from gateway.config.secret_file import read_secret
 from gateway.config.settings import Settings
 from gateway.config.toml_file import read_file
+from gateway.config.variables import CONFIG_VARIABLE
 from gateway.errors import Problem, SettingsError
 
 DEFAULT_FILE = Path("config/gateway.toml")
@@ -56,6 +57,8 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
                 given[key] = Given(secret, winner.where, winner.origin)
 
     settings = _build({key: value for key, value in given.items() if key not in broken})
+    channels = tuple(channel for layer in layers for channel in layer.channels)
+    settings = msgspec.structs.replace(settings, notify=channels)
     # What follows only from a default that stands in for a broken value helps nobody.
     problems += [
         Problem(_where(finding.keys, given), finding.what)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import typing
+
 import msgspec
 
 from gateway.config.catalog import FILE_SUFFIX, Section, Setting, sections
+from gateway.config.channel import Channel
+from gateway.config.channels import SECRETS, SECTION, channel_help
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -15,9 +19,37 @@ def settings_schema() -> dict[str, object]:
         "$schema": _DIALECT,
         "title": "Graygate settings",
         "type": "object",
-        "properties": {name: _section_schema(section) for name, section in sections().items()},
+        "properties": {
+            **{name: _section_schema(section) for name, section in sections().items()},
+            SECTION: _channels_schema(),
+        },
         "additionalProperties": False,
     }
+
+
+def _channels_schema() -> dict[str, object]:
+    """A list of tables; all fields of all kinds of channels."""
+    hints = typing.get_type_hints(Channel, include_extras=True)
+    properties: dict[str, object] = {}
+    for name in hints:
+        told = {"description": channel_help(name)}
+        if name in SECRETS:
+            properties[name] = {"type": "string", "writeOnly": True, **told}
+            properties[name + FILE_SUFFIX] = {
+                "type": "string",
+                "minLength": 1,
+                "description": f"path of a file that holds {name}",
+            }
+        else:
+            properties[name] = msgspec.json.schema(hints[name])
+    item = {
+        "type": "object",
+        "description": "One place where notifications go.",
+        "properties": properties,
+        "required": ["name", "kind"],
+        "additionalProperties": False,
+    }
+    return {"type": "array", "description": "Where notifications go.", "items": item}
 
 
 def _section_schema(section: Section) -> dict[str, object]:

@@ -37,7 +37,8 @@ def secrets_in(settings: msgspec.Struct) -> Iterator[Secret]:
     """All secrets that settings hold, in whatever section."""
     for name in settings.__struct_fields__:
         value = getattr(settings, name)
-        if isinstance(value, Secret):
-            yield value
-        elif isinstance(value, msgspec.Struct):
-            yield from secrets_in(value)
+        for one in value if isinstance(value, tuple) else (value,):
+            if isinstance(one, Secret):
+                yield one
+            elif isinstance(one, msgspec.Struct):
+                yield from secrets_in(one)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from gateway.config.channel import Channel
 from gateway.config.secret import Secret
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -200,6 +201,20 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
         Seconds,
         setting("seconds that an idle connection is kept; stay below what the endpoints keep"),
     ] = 4.0
+    allowed_networks: Annotated[
+        tuple[str, ...],
+        setting("networks that endpoints may be in; private = loopback and private ones, * = any"),
+    ] = ("*",)
+    denied_networks: Annotated[
+        tuple[str, ...],
+        setting(
+            "networks that no endpoint may be in, whatever is allowed; unsafe = link-local, "
+            "metadata services of clouds, 0.0.0.0, multicast"
+        ),
+    ] = ("unsafe",)
+    allowed_ports: Annotated[
+        tuple[str, ...], setting("ports that endpoints may have, as in 443 or 8000-8999; * = any")
+    ] = ("*",)
     tls_ca: Annotated[
         str, setting("CA file that endpoints' certificates must chain to; empty = the system's")
     ] = ""
@@ -280,6 +295,19 @@ class Tracing(msgspec.Struct, frozen=True, kw_only=True):
     service_name: Annotated[str, setting("service.name of the spans")] = "graygate"
 
 
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the conductor of releases finds metrics of your own."""
+
+    prometheus_url: Annotated[
+        str,
+        setting("Prometheus that a plan's own metrics are asked of, as in http://localhost:9090"),
+    ] = ""
+    prometheus_token: Annotated[Secret, setting("bearer token for it; empty = none")] = Secret()
+    prometheus_seconds: Annotated[
+        Seconds, setting("seconds to wait for an answer; a late one counts as no data")
+    ] = 5.0
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All start-up settings; built once, never changed."""
 
@@ -294,3 +322,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log: Log = Log()
     access_log: AccessLog = AccessLog()
     tracing: Tracing = Tracing()
+    release: Release = Release()
+    notify: tuple[Channel, ...] = ()  # see gateway/config/channel.py

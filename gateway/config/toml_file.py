@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 from gateway.config.catalog import Section, sections
+from gateway.config.channels import SECTION, read_channels
 from gateway.config.kinds import shown
 from gateway.config.layer import Layer, plain
 from gateway.config.suggest import section_meant, setting_meant
@@ -22,7 +23,9 @@ def read_file(path: Path) -> Layer:
     for name, table in document.items():
         section = sections().get(name)
         where = f"{path} {plain(name)}"
-        if section is None:
+        if name == SECTION:
+            layer.channels = read_channels(path, table, layer)
+        elif section is None:
             kind = "a section" if isinstance(table, dict) else "a setting"
             layer.refuse(where, f"is not {kind}{section_meant(name, sections())}")
         elif not isinstance(table, dict):

@@ -249,8 +249,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m gateway.demo.backend", description=__doc__)
     parser.add_argument("--name", required=True, help="name of the version")
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--port", type=int, help="port on 127.0.0.1")
+    where.add_argument("--port", type=int, help="port on the address of --host")
     where.add_argument("--fd", type=int, help="inherited listening socket")
+    parser.add_argument("--host", default="127.0.0.1", help="address; 0.0.0.0 in a container")
     parser.add_argument("--latency-ms", type=float, default=40.0)
     parser.add_argument("--error-rate", type=float, default=0.0)
     parser.add_argument("--chunk-ms", type=float, default=20.0)
@@ -266,7 +267,7 @@ def main(arguments: list[str] | None = None) -> None:
     except msgspec.ValidationError as wrong:
         parser.error(str(wrong))
     listener = (
-        socket.create_server(("127.0.0.1", given.port))
+        socket.create_server((given.host, given.port))
         if given.fd is None
         else socket.socket(fileno=given.fd)
     )

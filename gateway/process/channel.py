@@ -4,7 +4,8 @@ A frame is a length of four bytes, big-endian, and that many bytes of msgpack. E
 struct with a tag; a field that the other side does not know is skipped, so that a new control can
 feed workers of the release before it for as long as a replacement takes.
 
-    worker  -> control   Hello, once; Holds after each Update it routes by; Totals every second
+    worker  -> control   Hello, once; Holds after each Update it routes by; Totals every second;
+                         Strata in each second in which something happened that it tells of
     control -> worker    Update: all of it first, then only what changed
 """
 
@@ -16,6 +17,7 @@ import msgspec
 
 from gateway.errors import ChannelError
 from gateway.metrics.standing import Vitals
+from gateway.metrics.strata import CellCounts, EventCounts, SketchDelta
 from gateway.routing.spec import RouteSpec
 
 PROTOCOL: Final = 1
@@ -93,7 +95,16 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     vitals: Vitals = Vitals()
 
 
-ToControl = Hello | Holds | Totals
+class Strata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strata"):
+    """What happened since the worker said so last; unlike totals it must not be heard twice."""
+
+    sent: int  # the second in which it was sent, by the wall clock
+    cells: tuple[CellCounts, ...] = ()
+    events: tuple[EventCounts, ...] = ()
+    sketches: tuple[SketchDelta, ...] = ()
+
+
+ToControl = Hello | Holds | Totals | Strata
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(Update)

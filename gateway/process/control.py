@@ -24,7 +24,9 @@ import uvloop
 
 from gateway.admin.app import Admin
 from gateway.admin.context import AdminContext
+from gateway.config.endpoints import endpoint_rule
 from gateway.config.secret import secrets_in
+from gateway.config.settings import Settings
 from gateway.errors import GraygateError
 from gateway.metrics.standing import ProcessState, Standing
 from gateway.process import log
@@ -38,11 +40,23 @@ from gateway.process.handover import (
     standing_of,
 )
 from gateway.process.identity import identity_of
+from gateway.process.strata import StrataPublisher
 from gateway.process.vitals import Meter, Pulse
+from gateway.release.conduct.controller import Controller
+from gateway.release.conduct.desk import Desk
+from gateway.release.conduct.judging import ReleaseJudging
+from gateway.release.conduct.notify.notifier import Notifier
+from gateway.release.conduct.own_metrics import OwnMetrics
+from gateway.release.conduct.prometheus import Prometheus
+from gateway.release.machine.status import Status
+from gateway.state.release import ReleaseRecord
 from gateway.state.snapshot import Snapshot
 from gateway.state.store import Store
+from gateway.state.strata import StrataLog
 
 _log = logging.getLogger(__name__)
+
+_LAST_STRATA_SECONDS = 1.5
 
 
 class SnapshotSource(Protocol):
@@ -75,6 +89,8 @@ class Parts:
 
     store: SnapshotSource
     admin: AdminServer
+    strata: StrataPublisher | None = None
+    controller: Controller | None = None
 
 
 Build = Callable[[ControlBoot, Feed, Health], Parts]
@@ -109,11 +125,18 @@ class Control:
                 tasks.create_task(self._health.pulse.run()),
                 tasks.create_task(self._watch()),
             ]
+            strata = self._parts.strata
+            publishing = [] if strata is None else [tasks.create_task(strata.run())]
+            if self._parts.controller is not None:
+                running.append(tasks.create_task(self._parts.controller.run()))
             await admin.start(socket.socket(fileno=self._boot.admin_fd))
             self._lifeline.say(READY)
             await self._must_end.wait()
             await admin.stop()
-            for task in running:
+            if strata is not None:  # before the store goes
+                strata.end()
+                await asyncio.wait(publishing, timeout=_LAST_STRATA_SECONDS)
+            for task in (*running, *publishing):
                 task.cancel()
         if self._lifeline.supervisor_gone.is_set():
             # Nobody else is left to do it.
@@ -180,7 +203,11 @@ def build_parts(boot: ControlBoot, feed: Feed, health: Health) -> Parts:
     settings = boot.settings
     folder = settings.process.state_dir
     own_id = f"{socket.gethostname()}-{os.getpid()}"
-    store = Store(settings.redis, Path(folder) if folder else None, own_id)
+    wrong_place = endpoint_rule(settings).wrong_with_url
+    store = Store(settings.redis, Path(folder) if folder else None, own_id, wrong_place)
+    numbers = StrataLog(store.link, store.keys)
+    strata = StrataPublisher(feed.strata, numbers, own_id)
+    controller = build_controller(settings, store, own_id)
     context = AdminContext(
         settings=settings,
         store=store,
@@ -190,8 +217,27 @@ def build_parts(boot: ControlBoot, feed: Feed, health: Health) -> Parts:
         counted=feed.ledger.counted,
         standing=lambda: health.standing,
         processes=Processes(feed, health).look,
+        observed=strata.observed,
+        releases=Desk(store, numbers, [channel.name for channel in settings.notify]),
     )
-    return Parts(store, Admin(context))
+    return Parts(store, Admin(context), strata, controller)
+
+
+def build_controller(settings: Settings, store: Store, own_id: str) -> Controller:
+    """What conducts releases while this gateway leads."""
+
+    def judging(status: Status, record: ReleaseRecord) -> ReleaseJudging:
+        held = store.snapshot.routes.get(status.route)
+        return ReleaseJudging(status, record.judge, is_sticky=bool(held and held.spec.unit))
+
+    return Controller(
+        store,
+        StrataLog(store.link, store.keys),
+        judging,
+        Notifier(settings.notify),
+        OwnMetrics(Prometheus(settings.release)),
+        own_id,
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from gateway.metrics.numbers import Numbers
@@ -10,6 +11,7 @@ from gateway.metrics.standing import Vitals
 from gateway.process.channel import Totals, VersionTotals
 
 _UNKNOWN = Vitals()
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class CountingPlane(Protocol):
@@ -39,8 +41,10 @@ class CountingPlane(Protocol):
         """Route, version, URL and whether it is up, of all endpoints in the table."""
 
 
-def totals_of(plane: CountingPlane, vitals: Vitals = _UNKNOWN) -> Totals:
-    """A copy that later counting does not change."""
+def totals_of(
+    plane: CountingPlane, vitals: Vitals = _UNKNOWN, dropped: Mapping[str, int] = _NOTHING
+) -> Totals:
+    """A copy that later counting does not change; with what others than the plane dropped."""
     return Totals(
         decisions=tuple((*key, count) for key, count in plane.decisions.items()),
         versions=tuple(
@@ -51,7 +55,7 @@ def totals_of(plane: CountingPlane, vitals: Vitals = _UNKNOWN) -> Totals:
         endpoints=tuple(plane.endpoints()),
         connections=plane.connections,
         shed=dict(plane.shed),
-        dropped=dict(plane.dropped),
+        dropped={**plane.dropped, **dropped},
         vitals=vitals,
     )
 

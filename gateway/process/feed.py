@@ -21,12 +21,14 @@ from gateway.process.channel import (
     FrameReader,
     Hello,
     Holds,
+    Strata,
     ToControl,
     Totals,
     decode_for_control,
     encode,
 )
 from gateway.process.publish import ListFiles, difference
+from gateway.process.strata import StrataSums
 from gateway.state.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
@@ -67,6 +69,7 @@ class Feed:
     def __init__(self, listening: socket.socket, folder: Path) -> None:
         self._books = Books(folder)
         self.ledger = self._books.read()
+        self.strata = StrataSums()
         self._listening = listening
         self._files = ListFiles(folder)
         self._links: set[_Link] = set()
@@ -181,6 +184,8 @@ class Feed:
             case Totals():
                 if self.ledger.put(link.hello.worker, link.hello.born, message):
                     self._books.keep(link.hello.worker, link.hello.born, message)
+            case Strata():
+                self.strata.put(message)
             case Hello():
                 raise ChannelError("it introduced itself twice")
 

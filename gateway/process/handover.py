@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from gateway.config.secret import Secret
-from gateway.config.settings import Admin, Redis, Settings
+from gateway.config.settings import Admin, Redis, Release, Settings
 from gateway.errors import ChannelError
 from gateway.metrics.standing import Standing
 
@@ -65,7 +65,14 @@ def settings_for_worker(settings: Settings, units_key: Secret) -> Settings:
     access_log = settings.access_log
     if not access_log.units_key:
         access_log = msgspec.structs.replace(access_log, units_key=units_key)
-    return msgspec.structs.replace(settings, redis=Redis(), admin=Admin(), access_log=access_log)
+    return msgspec.structs.replace(
+        settings,
+        redis=Redis(),
+        admin=Admin(),
+        access_log=access_log,
+        release=Release(),
+        notify=(),
+    )
 
 
 def encode_boot(boot: ControlBoot | WorkerBoot) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable
 
 from gateway.errors import ChannelError
@@ -12,6 +13,7 @@ from gateway.process.channel import (
     FrameReader,
     Hello,
     Holds,
+    Strata,
     Totals,
     Update,
     decode_for_worker,
@@ -25,6 +27,8 @@ _TOTALS_SECONDS = 1.0
 _FINISH_SECONDS = 3.0  # longer than it takes to replace a control that was killed
 _LEAST_PAUSE_SECONDS = 0.05
 _MOST_PAUSE_SECONDS = 1.0
+_MOST_WAITING = 120  # strata while control is away: as many seconds
+_MOST_UNREAD_BYTES = 1024 * 1024  # of a control that stands still, which is as good as away
 
 
 class Link:
@@ -43,6 +47,9 @@ class Link:
         self._take = take
         self._count = count
         self._is_connected = False
+        self._writer: asyncio.StreamWriter | None = None
+        self._waiting: deque[bytes] = deque()
+        self.dropped = 0  # strata that control did not take in time
 
     def __repr__(self) -> str:
         return f"<Link of worker {self._hello.worker}, connected: {self._is_connected}>"
@@ -68,6 +75,8 @@ class Link:
         frames = FrameReader()
         has_followed = False
         writer.write(encode(self._hello))
+        self._writer = writer
+        self._send_waiting()
         counting = asyncio.create_task(self._send_totals(writer))
         try:
             while data := await reader.read(_READ_BYTES):
@@ -82,11 +91,31 @@ class Link:
         except OSError:
             pass  # control is gone
         finally:
+            self._writer = None
             try:
                 await _cancel(counting)
             finally:
                 writer.close()
         return has_followed
+
+    def say(self, strata: Strata) -> None:
+        """Tells control now, or as soon as it is there.
+
+        Nothing is told twice: what was on its way to a control that was killed is lost.
+        """
+        self._waiting.append(encode(strata))
+        self._send_waiting()
+        while len(self._waiting) > _MOST_WAITING:
+            self._waiting.popleft()
+            self.dropped += 1
+
+    def _send_waiting(self) -> None:
+        writer = self._writer
+        if writer is None or writer.is_closing():
+            return
+        if writer.transport.get_write_buffer_size() < _MOST_UNREAD_BYTES:
+            writer.writelines(self._waiting)
+            self._waiting.clear()
 
     async def finish(self) -> None:
         """Says the last counts, when `run` has been cancelled and nothing more is counted.
@@ -102,7 +131,8 @@ class Link:
                         break
                     except OSError:
                         await asyncio.sleep(_LEAST_PAUSE_SECONDS)
-                writer.write(encode(self._hello) + encode(self._count()))
+                writer.write(encode(self._hello) + encode(self._count()) + b"".join(self._waiting))
+                self._waiting.clear()
                 writer.close()
                 await writer.wait_closed()
 

@@ -45,12 +45,12 @@ def difference(held: Snapshot | None, wanted: Snapshot, files: ListFiles) -> Upd
 
 
 def _slim(spec: RouteSpec) -> RouteSpec:
-    """Without what people noted about the versions: no decision depends on it."""
+    """Without what people noted about the versions, and those that get no traffic."""
     versions = spec.versions
-    if not any(version.meta for version in versions.values()):
+    if not spec.retired and not any(version.meta for version in versions.values()):
         return spec
     bare = {name: msgspec.structs.replace(version, meta={}) for name, version in versions.items()}
-    return msgspec.structs.replace(spec, versions=bare)
+    return msgspec.structs.replace(spec, versions=bare, retired={})
 
 
 def _is_same(held: MemberList | None, wanted: MemberList) -> bool:

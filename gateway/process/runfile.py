@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -24,6 +23,8 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_run_file(path: Path, running: Running) -> None:
     """Puts the file there whole, readable by this user only."""
+    import tempfile  # only a gateway writes; commands, which read, need not pay for it
+
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:

@@ -22,7 +22,7 @@ import uvloop
 from gateway.config.secret import secrets_in
 from gateway.errors import GraygateError
 from gateway.process import log
-from gateway.process.channel import Hello, Totals, Update
+from gateway.process.channel import Hello, Strata, Totals, Update
 from gateway.process.counting import totals_of
 from gateway.process.handover import (
     ALIVE,
@@ -36,6 +36,7 @@ from gateway.process.handover import (
 from gateway.process.identity import identity_of
 from gateway.process.link import Link
 from gateway.process.picture import Picture
+from gateway.process.second import WORKERS_SEND_AFTER, seconds_until
 from gateway.process.sockets import turn_away
 from gateway.process.vitals import Meter, Pulse
 from gateway.proxy.plane import DataPlane
@@ -77,6 +78,7 @@ class Worker:
                 tasks.create_task(self._link.run()),
                 tasks.create_task(self._pulse.run()),
                 tasks.create_task(self._watch()),
+                tasks.create_task(self._measure()),
             ]
             has_accepted = await self._may_accept()
             if has_accepted:
@@ -85,6 +87,7 @@ class Worker:
                 helper.cancel()
         # Without a supervisor control ends as well: nobody is left who would hear it.
         if has_accepted and not self._lifeline.supervisor_gone.is_set():
+            self._say_strata()
             await self._link.finish()
         self._lifeline.close()
 
@@ -108,7 +111,21 @@ class Worker:
             self._lifeline.say(TABLE)
 
     def _count(self) -> Totals:
-        return totals_of(self._plane, self._meter.vitals(self._pulse.lag_seconds))
+        dropped = {"strata": self._link.dropped} if self._link.dropped else {}
+        return totals_of(self._plane, self._meter.vitals(self._pulse.lag_seconds), dropped)
+
+    async def _measure(self) -> None:
+        while True:
+            await asyncio.sleep(seconds_until(time.time(), WORKERS_SEND_AFTER))
+            self._say_strata()
+
+    def _say_strata(self) -> None:
+        now = int(time.time())
+        cells, events, sketches = self._plane.strata.take(now)
+        if cells or events:
+            self._link.say(
+                Strata(sent=now, cells=tuple(cells), events=tuple(events), sketches=tuple(sketches))
+            )
 
     async def _may_accept(self) -> bool:
         """Waits for the first table; False when the worker must end before it accepted anything."""

@@ -20,6 +20,7 @@ class VersionSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     urls: tuple[str, ...]
     rewrite_model: str = ""  # put into the body's "model" for this version; empty = leave it
     meta: dict[str, Any] = {}
+    is_retired: bool = False  # kept for the record; gets no traffic
 
 
 class RuleSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -36,7 +37,8 @@ class RouteSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     name: str
     stable: str
-    versions: dict[str, VersionSpec]
+    versions: dict[str, VersionSpec]  # those that may get traffic
+    retired: dict[str, VersionSpec] = {}
     weights: dict[str, float] = {}  # candidate -> percent of units, without stable
     rules: tuple[RuleSpec, ...] = ()
 
@@ -67,6 +69,10 @@ class RouteSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mirror: str = ""  # version that gets copies of requests; empty = none
     mirror_percent: float = 100.0  # of the requests, by chance
     mirror_credentials: bool = False  # whether copies keep Authorization, Cookie, API keys
+    mirror_self: float = 20.0  # percent of stable's copies that go to stable itself; see `compare`
+    compare: str = ""  # how copies' answers are compared, as JSON; empty = not at all
+
+    feedback: float = 0.0  # percent of the answers that can be rated afterwards
 
     @property
     def candidates(self) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ log = logging.getLogger("graygate.state")
 class Noted:
     """One line of the audit: who wanted what, from where, and how it ended."""
 
-    op: str  # refused, token_create, token_revoke
+    op: str  # refused, import_broken, token_create, token_revoke
     by: str  # name of the token; "" = nobody who could be told
     origin: str
     what: str  # method and path, or what happened to a token

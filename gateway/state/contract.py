@@ -28,7 +28,7 @@ from gateway.state.fields import (
 from gateway.state.keys import NAME_RULE, Keys, Part, is_name
 from gateway.state.raw import RawRoute, Unreadable
 from gateway.state.snapshot import Refusal
-from gateway.state.versions import WrongVersion, read_version, why
+from gateway.state.versions import UrlRule, WrongVersion, read_version, why
 
 MAX_VALUE_BYTES = 64 * 1024
 MAX_FIELDS = 200  # of one hash
@@ -41,6 +41,8 @@ _NEEDS = {
     "health_interval": "health",
     "mirror_percent": "mirror",
     "mirror_credentials": "mirror",
+    "compare": "mirror",
+    "mirror_self": "compare",
 }
 
 
@@ -53,17 +55,20 @@ class Verdict:
     warnings: list[Refusal] = field(default_factory=list)
 
 
-def validate(raw: RawRoute, keys: Keys) -> Verdict:
+def validate(raw: RawRoute, keys: Keys, wrong_place: UrlRule | None = None) -> Verdict:
     """Judge one route; `verdict.spec` is set only when nothing at all was refused."""
-    return _Judge(raw, keys).judge()
+    return _Judge(raw, keys, wrong_place).judge()
 
 
 class _Judge:
     """Walks the parts of one route and collects everything that is wrong with it."""
 
-    def __init__(self, raw: RawRoute, keys: Keys) -> None:
+    def __init__(self, raw: RawRoute, keys: Keys, wrong_place: UrlRule | None) -> None:
         self.raw = raw
         self.keys = keys
+        self.wrong_place = wrong_place
+        self.retired: dict[str, VersionSpec] = {}
+        self.broken: set[str] = set()  # versions that were refused already
         self.verdict = Verdict()
         self.key = keys.route(raw.name)  # the key that is being judged
 
@@ -83,6 +88,7 @@ class _Judge:
                 name=self.raw.name,
                 stable=stable,
                 versions=versions,
+                retired=self.retired,
                 weights=weights,
                 rules=rules,
                 **options,  # type: ignore[arg-type]  # built field by field in _options
@@ -91,9 +97,9 @@ class _Judge:
 
     # What all parts share
 
-    def refuse(self, reason: str, text: str) -> None:
+    def refuse(self, reason: str, text: str, field: str = "") -> None:
         if len(self.verdict.refused) < MAX_FINDINGS:
-            self.verdict.refused.append(Refusal(self.raw.name, self.key, reason, text))
+            self.verdict.refused.append(Refusal(self.raw.name, self.key, reason, text, field))
 
     def warn(self, reason: str, text: str) -> None:
         if len(self.verdict.warnings) < MAX_FINDINGS:
@@ -120,9 +126,17 @@ class _Judge:
                 self.refuse("bad_value", f"{label!r} is not valid UTF-8 text")
         return texts
 
+    def _no_version(self, name: str, versions: Mapping[str, VersionSpec]) -> str:
+        """Ends a sentence about a name that no version that gets traffic has."""
+        if name in self.retired:
+            how = f"graygate version restore {self.raw.name} {name}"
+            return f" It is retired; bring it back with: {how}"
+        return suggest(name, versions)
+
     def _may_know(self, name: str, versions: Mapping[str, VersionSpec]) -> bool:
         """Whether this may be a version: all may while the versions themselves cannot be read."""
-        return name in versions or isinstance(self.raw.versions, Unreadable)
+        is_judged = name in versions or name in self.broken
+        return is_judged or isinstance(self.raw.versions, Unreadable)
 
     # The parts
 
@@ -134,18 +148,20 @@ class _Judge:
         versions: dict[str, VersionSpec] = {}
         for name in sorted(texts, key=natural_key):
             if not is_name(name):
-                self.refuse("bad_value", f"{short(name)} is no version name: use {NAME_RULE}")
+                text = f"{short(name)} is no version name: use {NAME_RULE}"
+                self.refuse("bad_value", text, f"versions.{name[:64]}")
                 continue
             version = self._version(name, texts[name])
             if version is not None:
-                versions[name] = version
+                (self.retired if version.is_retired else versions)[name] = version
         return versions
 
     def _version(self, name: str, text: str) -> VersionSpec | None:
         try:
-            return read_version(text)
+            return read_version(text, self.wrong_place)
         except WrongVersion as error:
-            self.refuse(error.reason, f"version {name} {error}")
+            self.refuse(error.reason, f"version {name} {error}", f"versions.{name}")
+            self.broken.add(name)
             return None
 
     def _stable(self, fields: Mapping[str, str], versions: Mapping[str, VersionSpec]) -> str:
@@ -157,18 +173,21 @@ class _Judge:
                     "missing",
                     f"field stable is missing; write: HSET {self.key} stable "
                     f"{next(iter(versions), 'VERSION')}",
+                    "stable",
                 )
         elif not self._may_know(stable, versions):
             self.refuse(
                 "unknown_version",
                 f"stable is {short(stable)}, which is not a valid entry of "
-                f"{self.keys.part(self.raw.name, Part.VERSIONS)}.{suggest(stable, versions)}",
+                f"{self.keys.part(self.raw.name, Part.VERSIONS)}."
+                f"{self._no_version(stable, versions)}",
+                "stable",
             )
         return stable
 
     def _weights(self, versions: Mapping[str, VersionSpec], stable: str) -> dict[str, float]:
         texts = self._hash(self.raw.weights, self.keys.part(self.raw.name, Part.WEIGHTS))
-        weights = self._percents(texts, versions)
+        weights = self._percents(texts, versions, "weights")
         own = weights.pop(stable, None)
         rest = 100.0 - sum(weights.values())
         if own is not None and abs(own - rest) > 1e-6 and rest >= 0:
@@ -180,29 +199,33 @@ class _Judge:
         return weights
 
     def _percents(
-        self, texts: Mapping[str, str], versions: Mapping[str, VersionSpec]
+        self, texts: Mapping[str, str], versions: Mapping[str, VersionSpec], field: str
     ) -> dict[str, float]:
         """Percents by version, checked one by one and in sum; stable's own entry stays in."""
         weights: dict[str, float] = {}
         for name in sorted(texts, key=natural_key):
             text = texts[name]
             if not self._may_know(name, versions):
+                if name in self.retired and PERCENT.fullmatch(text) and float(text) == 0:
+                    continue  # left over from before
                 self.refuse(
                     "unknown_version",
-                    f"{short(name)} is no version of this route.{suggest(name, versions)}",
+                    f"{short(name)} is no version of this route.{self._no_version(name, versions)}",
+                    f"{field}.{name[:64]}",
                 )
             elif not PERCENT.fullmatch(text) or float(text) > 100:
                 self.refuse(
                     "bad_value",
                     f"the weight of {name} is {short(text)}; write percent from 0 to 100, "
                     "for instance 12.5",
+                    f"{field}.{name}",
                 )
             else:
                 weights[name] = float(text)
         stable = self._stable_name()
         total = sum(weight for name, weight in weights.items() if name != stable)
         if total > 100 + 1e-9:
-            self.refuse("sum_over_100", f"the weights of the candidates add up to {total:g}")
+            self.refuse("sum_over_100", f"the weights of the candidates add up to {total:g}", field)
         return weights
 
     def _stable_name(self) -> str:
@@ -239,17 +262,18 @@ class _Judge:
         stable: str,
         patterns: PatternBudget,
     ) -> RuleSpec | None:
-        where = f"rule {position}"
+        where, field = f"rule {position}", f"rules[{position}]"
         if len(raw) > MAX_VALUE_BYTES:
-            self.refuse("too_large", f"{where} holds more than {MAX_VALUE_BYTES} bytes")
+            self.refuse("too_large", f"{where} holds more than {MAX_VALUE_BYTES} bytes", field)
             return None
         try:
             rule = msgspec.json.decode(raw, type=_TypedRule)
         except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-            self.refuse("bad_rule", f"{where}: {why(error)}")
+            self.refuse("bad_rule", f"{where}: {why(error)}", field)
             return None
         if (rule.version is None) == (rule.weights is None):
-            self.refuse("bad_rule", f'{where} needs exactly one of "version" and "weights"')
+            text = f'{where} needs exactly one of "version" and "weights"'
+            self.refuse("bad_rule", text, field)
             return None
         named = [rule.version] if rule.version is not None else list(rule.weights or {})
         for name in named:
@@ -257,12 +281,14 @@ class _Judge:
                 self.refuse(
                     "unknown_version",
                     f"{where} names {short(name)}, which is no version of this route."
-                    f"{suggest(name, versions)}",
+                    f"{self._no_version(name, versions)}",
+                    field,
                 )
                 return None
         weights = None
         if rule.weights is not None:
-            weights = self._percents({n: _number(w) for n, w in rule.weights.items()}, versions)
+            texts = {name: _number(weight) for name, weight in rule.weights.items()}
+            weights = self._percents(texts, versions, f"{field}.weights")
             if self.verdict.refused:
                 return None  # nothing of this route will be taken over
             weights.pop(stable, None)
@@ -270,7 +296,7 @@ class _Judge:
         try:
             compile_rule(spec, {*versions, *named}, stable=stable, patterns=patterns)
         except ValueError as error:
-            self.refuse("bad_rule", f"{where}: {error}")
+            self.refuse("bad_rule", f"{where}: {error}", field)
             return None
         return spec
 
@@ -291,7 +317,7 @@ class _Judge:
                 else:
                     self.warn("unknown_field", f"field {short(name)} is ignored.{_near(name)}")
             except ValueError as error:
-                self.refuse("bad_value", f"{name}: {error}")
+                self.refuse("bad_value", f"{name}: {error}", name)
         if timeouts:
             options["timeouts"] = timeouts
         options["salt"] = self._salt(fields)
@@ -305,7 +331,8 @@ class _Judge:
             self.refuse(
                 "unknown_version",
                 f"mirror is {short(mirror)}, which is no version of this route."
-                f"{suggest(mirror, versions)}",
+                f"{self._no_version(mirror, versions)}",
+                "mirror",
             )
         for name, needed in _NEEDS.items():
             if name in fields and needed not in fields:

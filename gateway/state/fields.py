@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from gateway.release.compare.spec import read_spec
 from gateway.routing.facts import canonical_path
 from gateway.routing.unit import parse_source
 
@@ -12,6 +13,7 @@ MAX_TIMEOUT_SECONDS = 86_400
 MAX_RETRIES = 5
 MAX_AT_A_TIME = 1_000_000
 MAX_BODY_BYTES = 2**40
+MAX_COMPARISON_BYTES = 8192
 MIN_INTERVAL_SECONDS, MAX_INTERVAL_SECONDS = 0.1, 3600
 BALANCES = ("least", "rendezvous")
 DIALECTS = ("openai", "anthropic", "kserve", "problem")
@@ -156,6 +158,18 @@ def _name(text: str) -> str:
     return text  # whether there is such a version is for the whole route to say
 
 
+def _comparison(text: str) -> str:
+    """Kept as it was written: whoever compares reads it again."""
+    if len(text.encode()) > MAX_COMPARISON_BYTES:
+        raise ValueError(f"is longer than {MAX_COMPARISON_BYTES} bytes")
+    try:
+        read_spec(text)
+    except ValueError as error:
+        example = '{"kind": "label", "path": "label"}'
+        raise ValueError(f"{error}; write JSON, for instance {{}} or {example}") from None
+    return text
+
+
 FIELDS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "host": ("hosts", _hosts),
     "path": ("paths", _paths),
@@ -178,4 +192,7 @@ FIELDS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "mirror": ("mirror", _name),
     "mirror_percent": ("mirror_percent", _percent),
     "mirror_credentials": ("mirror_credentials", _flag),
+    "mirror_self": ("mirror_self", _percent),
+    "compare": ("compare", _comparison),
+    "feedback": ("feedback", _percent),
 }

@@ -83,6 +83,20 @@ async def read_newest_entries(link: Calls, keys: Keys, route: str, most: int) ->
     return (await _parsed(rows[::-1]))[::-1][:most]
 
 
+async def read_heads(link: Calls, keys: Keys, route: str, revisions: Iterable[int]) -> list[Entry]:
+    """These revisions, as far as there are such, without what lists gained and lost."""
+    key = keys.history(route)
+    rows: list[object] = []
+    for revision in revisions:
+        at = f"{revision}-1"
+        try:
+            found = await link.call("XRANGE", key, at, at)
+        except StoreError as error:
+            raise of_other_type(error, key, "stream") from None
+        rows += found if isinstance(found, list) else []
+    return _entries(rows)
+
+
 async def _range(link: Calls, command: str, key: str, start: str, end: str, most: int) -> object:
     """Of each revision the stream has up to two entries."""
     try:
@@ -188,7 +202,9 @@ class Return:
     lists: Mapping[str, Delta]
 
 
-def way_back(route: str, revision: int, entries: Sequence[Entry]) -> Return:
+def way_back(
+    route: str, revision: int, entries: Sequence[Entry], *, may_be_deleted: bool = False
+) -> Return:
     """The change that undoes all `entries` above `revision`; they begin with `revision` itself.
 
     Lists are brought back by undoing what each later revision did to them, newest first.
@@ -198,7 +214,7 @@ def way_back(route: str, revision: int, entries: Sequence[Entry]) -> Return:
             f"{route} has no revision {revision} in its history; see: graygate history {route}"
         )
     goal = entries[0]
-    if goal.op == "delete":
+    if goal.op == "delete" and not may_be_deleted:
         raise RefusedError(f"revision {revision} of {route} is its deletion; choose another one")
     if not goal.is_whole:
         raise RefusedError(f"revision {revision} of {route} cannot be read; choose another one")

@@ -43,6 +43,7 @@ class Instances:
         self._key = keys.instances
         self._own_id = own_id
         self._snapshot = snapshot
+        self.latest: dict[str, Instance] = {}  # everybody at the last beat, those gone included
 
     async def run(self) -> None:
         """Tell the others for ever; a store that is away or takes no writes is no matter here."""
@@ -57,7 +58,9 @@ class Instances:
         own = msgspec.json.encode(Instance(now, __version__, revisions))
         link = await self._link()
         await link.call("HSET", self._key, self._own_id, own)
-        gone = [name for name, one in (await self._read(link)).items() if _is_old(one, now)]
+        seen = await self._read(link)
+        self.latest = {name: one for name, one in seen.items() if one is not None}
+        gone = [name for name, one in seen.items() if _is_old(one, now)]
         if gone:
             await link.call("HDEL", self._key, *gone)
 

@@ -23,6 +23,7 @@ from gateway.state.keys import Keys
 from gateway.state.needs import NOTHING, Needs, lists_of
 from gateway.state.raw import RawRoute
 from gateway.state.snapshot import HeldRoute, MemberList, Refusal, Snapshot
+from gateway.state.versions import UrlRule
 
 MOST_STRANGERS = 100
 
@@ -41,8 +42,11 @@ class Reading:
 class Keeper:
     """Holds the newest readings and the last good form; `snapshot()` is what is in force."""
 
-    def __init__(self, keys: Keys, start: Snapshot | None = None) -> None:
+    def __init__(
+        self, keys: Keys, start: Snapshot | None = None, wrong_place: UrlRule | None = None
+    ) -> None:
         self._keys = keys
+        self._wrong_place = wrong_place
         self._held: dict[str, HeldRoute] = dict(start.routes) if start else {}
         self._lists: dict[str, MemberList] = dict(start.lists) if start else {}
         self._retired: dict[str, MemberList] = {}
@@ -71,6 +75,11 @@ class Keeper:
     def to_read(self, names: frozenset[str] | None) -> frozenset[str]:
         """Every route to read when these are the names in the store: those that are held too."""
         return frozenset(self._held) | (names or frozenset())
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The routes that the store names."""
+        return self._names or frozenset()
 
     def is_known(self, name: str) -> bool:
         """Whether the route is named in the store or in force."""
@@ -116,7 +125,7 @@ class Keeper:
         known = self._readings.get(raw.name)
         if known is not None and known.raw == raw:
             return None
-        verdict, fingerprint = validate(raw, self._keys), raw.fingerprint()
+        verdict, fingerprint = validate(raw, self._keys, self._wrong_place), raw.fingerprint()
         form = None
         if verdict.spec is not None:
             form = HeldRoute(

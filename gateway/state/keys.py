@@ -23,13 +23,19 @@ class Part(StrEnum):
     WHITELIST = "whitelist"
     BLACKLIST = "blacklist"
     RELEASE = "release"
+    COMMANDS = "commands"
+    FINISHED = "finished"
     HISTORY = "history"
     STRATA = "strata"
     SEGMENT = "segment"
+    SEGMENT_HISTORY = "segment_history"
     INSTANCES = "instances"
     LEADER = "leader"
     TOKENS = "tokens"
     AUDIT = "audit"
+    RELEASES = "releases"
+    ANSWERS = "answers"
+    ANSWERS_DUE = "answers_due"
 
 
 ROUTE_PARTS = (
@@ -38,8 +44,17 @@ ROUTE_PARTS = (
     Part.RULES,
     Part.BLACKLIST,
     Part.RELEASE,
+    Part.COMMANDS,
+    Part.FINISHED,
     Part.HISTORY,
     Part.STRATA,
+)
+
+
+# Keys that belong to no route and no segment.
+ALONE = (
+    *("routes", "instances", "leader", "tokens", "audit", "releases"),
+    *("answers", "answers_due"),
 )
 
 
@@ -82,6 +97,21 @@ class Keys:
     def audit(self) -> str:
         return f"{self.prefix}audit"
 
+    @property
+    def releases(self) -> str:
+        """The routes whose releases the conductor looks at."""
+        return f"{self.prefix}releases"
+
+    @property
+    def answers(self) -> str:
+        """What calls with an Idempotency-Key were answered."""
+        return f"{self.prefix}answers"
+
+    @property
+    def answers_due(self) -> str:
+        """When each of those may be forgotten."""
+        return f"{self.prefix}answers_due"
+
     def route(self, route: str) -> str:
         return f"{self.prefix}route:{route}"
 
@@ -105,15 +135,20 @@ class Keys:
     def segment(self, segment: str) -> str:
         return f"{self.prefix}segment:{segment}"
 
+    def segment_history(self, segment: str) -> str:
+        return f"{self.prefix}segment:{segment}:history"
+
     def place(self, key: str) -> Place | None:
         """Where `key` belongs, or None for a key that the contract does not know."""
         if not key.startswith(self.prefix):
             return None
         match key[len(self.prefix) :].split(":"):
-            case [("routes" | "instances" | "leader" | "tokens" | "audit") as alone]:
+            case [alone] if alone in ALONE:
                 return Place(Part(alone))
             case ["segment", name] if is_name(name):
                 return Place(Part.SEGMENT, name=name)
+            case ["segment", name, "history"] if is_name(name):
+                return Place(Part.SEGMENT_HISTORY, name=name)
             case ["route", route] if is_name(route):
                 return Place(Part.ROUTE, route)
             case ["route", route, "whitelist", version] if is_name(route) and is_name(version):
@@ -135,8 +170,15 @@ class Keys:
                 if near and near[0] != wrong:
                     return ":".join([f"{self.prefix}route", route, near[0], *rest])
             case [wrong, *rest]:
-                known = ["routes", "route", "segment", "instances", "leader", "tokens", "audit"]
+                known = [*ALONE, "route", "segment"]
                 near = difflib.get_close_matches(wrong, known, n=1)
                 if near and near[0] != wrong:
                     return ":".join([f"{self.prefix}{near[0]}", *rest])
         return None
+
+
+class SegmentKeys(Keys):
+    """The same for whoever reads the history of a segment in the place of a route's."""
+
+    def history(self, route: str) -> str:
+        return self.segment_history(route)

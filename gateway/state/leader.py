@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import cast
 
 from gateway.errors import ConflictError, RefusedError, StoreError, StoreUnavailable
+from gateway.state.history import Delta
 from gateway.state.keeper import Keeper
 from gateway.state.keys import Keys
 from gateway.state.link import Link
 from gateway.state.members import ListReader
 from gateway.state.reader import of_other_type
 from gateway.state.script import LEASE
+from gateway.state.segments import Segments
 from gateway.state.write import Author, Writer
 
 log = logging.getLogger("graygate.state")
@@ -76,8 +79,16 @@ class Leader:
 class Recorder:
     """Gives every valid edit that the history does not hold an entry, made by `redis`."""
 
-    def __init__(self, keeper: Keeper, lists: ListReader, writer: Writer, leader: Leader) -> None:
+    def __init__(
+        self,
+        keeper: Keeper,
+        lists: ListReader,
+        writer: Writer,
+        segments: Segments,
+        leader: Leader,
+    ) -> None:
         self._keeper = keeper
+        self._segments = segments
         self._lists = lists
         self._writer = writer
         self._leader = leader
@@ -102,10 +113,13 @@ class Recorder:
                 await self._record_all()
 
     async def _record_all(self) -> None:
-        with_lists = self._lists.pending.routes
-        for name in sorted(self._keeper.unrecorded | with_lists):
+        pending = self._lists.pending
+        routes = sorted(self._keeper.unrecorded | pending.routes)
+        records = [partial(self._record, name) for name in routes]
+        records += [partial(self._record_segment, name) for name in sorted(pending.segments)]
+        for record in records:
             try:
-                await self._record(name)
+                await record()
             except (ConflictError, RefusedError):
                 continue  # somebody wrote, or leads, or broke a key: the next reading tells
             except StoreUnavailable:
@@ -114,6 +128,12 @@ class Recorder:
                 if str(error) != self._said:
                     log.warning("Edits made by hand cannot be recorded: %s", error)
                 self._said = str(error)
+
+    async def _record_segment(self, name: str) -> None:
+        delta = Delta() if self._lists.is_scanning else self._lists.pending.next_of_segment(name)
+        if delta:
+            seen, term = self._lists.seen_segment(name), str(self._leader.term)
+            await self._segments.record(name, delta, BY_HAND, seen, term)
 
     async def _record(self, name: str) -> None:
         reading = self._keeper.reading(name)

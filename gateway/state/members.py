@@ -23,10 +23,10 @@ from itertools import count
 from typing import cast
 
 from gateway.errors import StoreError, StoreUnavailable
-from gateway.routing.lists import PackedTable, digest
+from gateway.routing.lists import PackedTable, digest, segment_name
 from gateway.state.history import Delta, combine, deltas_by_list, read_entries
 from gateway.state.keeper import Keeper
-from gateway.state.keys import Keys
+from gateway.state.keys import Keys, SegmentKeys
 from gateway.state.link import Link
 from gateway.state.pending import Pending
 from gateway.state.reader import unreadable
@@ -66,14 +66,17 @@ class ListReader:
         self._cards: dict[str, int] = {}
         self._slices: dict[str, tuple[bytes, ...]] = {}
         self._seen_revisions = {n: h.revision for n, h in keeper.current.routes.items()}
+        self._seen_segments: dict[str, int] = {}  # list name -> newest revision that was heard
+        # Known from disk only, with no word of what happened to them since.
+        self._unheard = {name for name in keeper.current.lists if name.startswith("segment/")}
         self._to_scan: dict[str, None] = {}
         self._scanning = ""
         # Told by the history, but not yet part of the list that is held: kept until the list was
         # read, or a connection that breaks in between would make it look like an edit by hand. And
         # the part of it that was told since the scan under way began, which the scan may have
         # missed.
-        self._told: dict[str, Delta] = {}
-        self._told_while_scanning = Delta()
+        self._told: dict[str, list[Delta]] = {}
+        self._told_while_scanning: list[Delta] = []
         self._scan_wanted = asyncio.Event()
         self._scans_done = asyncio.Event()
         self._to_compare: deque[_Comparison] = deque()
@@ -82,7 +85,9 @@ class ListReader:
 
     async def refresh(self, link: Link, names: Iterable[str], routes: Iterable[str] = ()) -> None:
         """Read these lists again, and those that new entries of these routes' histories name."""
+        names = list(names)
         await self._hear(link, routes)
+        await self._hear_segments(link, names)
         keeper = self._keeper
         told = [name for name in self._told if not self._is_coming(name)]
         stale = [
@@ -144,7 +149,7 @@ class ListReader:
                 continue
             before, slices_before, scanned, told = self._to_compare.popleft()
             delta = (await difference(before, slices_before, scanned)).without(told)
-            self.pending.add(before.name, delta)
+            self._note_by_hand(before.name, delta)
             self._publish()
             if not self._to_compare:
                 self._compare_wanted.clear()
@@ -184,16 +189,53 @@ class ListReader:
             entries = []
             if newest > seen:
                 entries = await read_entries(link, self._keys, route, after=seen)
-            self._seen_revisions[route] = newest
+            # Of one that was written since the route was read we just heard as well.
+            self._seen_revisions[route] = max(newest, entries[-1].revision) if entries else newest
             for name, delta in deltas_by_list(entries).items():
                 self._note_told(name, delta)
                 self.pending.account(name, delta)
 
+    async def _hear_segments(self, link: Link, names: Iterable[str]) -> None:
+        keys, wanted = SegmentKeys(self._keys.prefix), self._keeper.wanted_lists
+        segments = [
+            name.partition("/")[2]
+            for name in names
+            if name.startswith("segment/") and name in wanted
+        ]
+        if not segments:
+            return
+        heads = [("XREVRANGE", keys.history(name), "+", "-", "COUNT", 1) for name in segments]
+        for segment, reply in zip(segments, await link.pipeline(heads), strict=True):
+            if not isinstance(reply, list):
+                continue  # its history is of another type: nobody can write to it either
+            name, newest = segment_name(segment), _revision(reply)
+            seen = self._seen_segments.get(name, newest)
+            self._seen_segments[name] = newest
+            if newest <= seen:
+                continue
+            entries = await read_entries(link, keys, segment, after=seen)
+            self._seen_segments[name] = max(newest, entries[-1].revision if entries else 0)
+            delta = deltas_by_list(entries).get(name, Delta())
+            self._note_told(name, delta)
+            self.pending.account(name, delta)
+
+    def seen_segment(self, segment: str) -> int:
+        """The newest revision that was heard of a segment."""
+        return self._seen_segments.get(segment_name(segment), 0)
+
+    def _note_by_hand(self, name: str, delta: Delta) -> None:
+        """What nobody told was done by hand, but for what happened while we were not there."""
+        if name in self._unheard:
+            self._unheard.discard(name)
+        else:
+            self.pending.add(name, delta)
+
     def _note_told(self, name: str, delta: Delta) -> None:
+        # Combined when they are needed: an import tells fifty times, 20,000 ids each.
         if delta:
-            self._told[name] = combine([self._told.get(name, Delta()), delta])
+            self._told.setdefault(name, []).append(delta)
             if name == self._scanning:
-                self._told_while_scanning = combine([self._told_while_scanning, delta])
+                self._told_while_scanning.append(delta)
 
     # Small lists
 
@@ -237,7 +279,7 @@ class ListReader:
         except IdTooLong as error:
             self._problem(name, "too_large", str(error))
             return
-        told = self._told.pop(name, Delta())
+        told = combine(self._told.pop(name, []))
         self._to_scan.pop(name, None)  # it was large when that was asked for
         held = self._keeper.last_members(name)
         if held is not None and isinstance(held.base, frozenset) and held.base == members:
@@ -250,7 +292,7 @@ class ListReader:
             self._account(name, frozenset(), members, told)
         elif held is not None:  # it was large before
             added = frozenset(unit for unit in members if unit not in held.base)
-            self.pending.add(name, Delta(added - told.added, is_unknown=not told))
+            self._note_by_hand(name, Delta(added - told.added, is_unknown=not told))
         self._slices.pop(name, None)
         self._keeper.take_list(MemberList(name, members, next(self._generations)))
 
@@ -265,7 +307,7 @@ class ListReader:
         """Whatever the history does not tell of this change was done by hand."""
         expected = (before | told.added) - told.removed
         unexplained = Delta(after - expected, expected - after)
-        self.pending.add(name, unexplained)
+        self._note_by_hand(name, unexplained)
 
     # Large lists
 
@@ -274,7 +316,7 @@ class ListReader:
         held, told = self._keeper.members(name), self._told.get(name)
         if held is None or not isinstance(held.base, PackedTable) or not told:
             return False
-        updated = _overlaid(held, told)
+        updated = _overlaid(held, combine(told))
         if len(updated) != card:
             return False
         del self._told[name]
@@ -300,7 +342,7 @@ class ListReader:
     async def _scan(self, name: str) -> None:
         """Read a large list whole, and take it unless it became small or was lost meanwhile."""
         link = await self._work_link()
-        self._scanning, self._told_while_scanning = name, Delta()
+        self._scanning, self._told_while_scanning = name, []
         try:
             scanned = await scan(link, list_key(self._keys, name), self._cards.get(name, 0))
             stands = await self._stands(link, name)
@@ -309,14 +351,23 @@ class ListReader:
         if not stands or self._cards.get(name, 0) <= SMALL_IDS:
             return
         before, slices_before = self._keeper.members(name), self._slices.get(name)
-        told = self._told.pop(name, Delta())
+        told = combine(self._told.pop(name, []))
         self._slices[name] = scanned.slices
         packed = MemberList(name, scanned.table, next(self._generations))
-        self._keeper.take_list(_overlaid(packed, self._told_while_scanning))
+        self._keeper.take_list(_overlaid(packed, combine(self._told_while_scanning)))
         self._publish()
         if before is not None and _digest(_overlaid(before, told)) != scanned.table.digest:
-            self._to_compare.append((before, slices_before, scanned, told))
-            self._compare_wanted.set()
+            self._compare_soon((before, slices_before, scanned, told))
+
+    def _compare_soon(self, comparison: _Comparison) -> None:
+        """One comparison waits for each list: while an import goes on, scan follows on scan."""
+        _, _, scanned, told = comparison
+        for place, (before, slices, _, earlier) in enumerate(self._to_compare):
+            if before.name == comparison[0].name:
+                self._to_compare[place] = (before, slices, scanned, combine([earlier, told]))
+                return
+        self._to_compare.append(comparison)
+        self._compare_wanted.set()
 
     def _problem_of_reply(self, name: str, error: StoreError) -> None:
         self._cards.pop(name, None)  # so that the next look finds it mended
@@ -329,6 +380,14 @@ class ListReader:
         self._keeper.take_list_problem(
             name, Refusal(route, list_key(self._keys, name), reason, text)
         )
+
+
+def _revision(newest: list[object]) -> int:
+    """Of the newest entry of a stream, 0 when it has none."""
+    match newest:
+        case [[bytes(entry_id), *_], *_]:
+            return int(entry_id.partition(b"-")[0])
+    return 0
 
 
 def _portions(names: Sequence[str], cards: Mapping[str, int]) -> Iterator[list[str]]:

@@ -29,12 +29,17 @@ class Pending:
     @property
     def routes(self) -> set[str]:
         """The routes that have something to record."""
-        return {name.split("/")[1] for name in self._waiting}
+        return {name.split("/")[1] for name in self._waiting if name.startswith("route/")}
+
+    @property
+    def segments(self) -> set[str]:
+        """The segments that have something to record."""
+        return {name.split("/")[1] for name in self._waiting if name.startswith("segment/")}
 
     def add(self, name: str, delta: Delta) -> None:
-        """A list of a route changed by hand once more."""
-        if not delta or not name.startswith("route/"):
-            return  # segments belong to no route and have no history
+        """A list changed by hand once more."""
+        if not delta:
+            return
         waiting = self._waiting.setdefault(name, [])
         if waiting and _size(waiting[-1]) + _size(delta) <= self._portion_ids:
             waiting[-1] = combine([waiting[-1], delta])
@@ -52,6 +57,10 @@ class Pending:
             waiting[:] = [rest for one in waiting if (rest := one.without(told))]
         if not waiting:
             del self._waiting[name]
+
+    def next_of_segment(self, segment: str) -> Delta:
+        """The oldest portion of this segment."""
+        return next(iter(self._waiting.get(f"segment/{segment}", ())), Delta())
 
     def next_of(self, route: str) -> dict[str, Delta]:
         """The oldest portion of each list of this route."""

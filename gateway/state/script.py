@@ -11,16 +11,19 @@ from gateway.state.chain import CHAIN_LUA
 # where the route stands. The head ends with the hash of the entry before it (`prev`) and the hash
 # over that and the whole entry (`chain`): see gateway/state/chain.py.
 #
-# KEYS  1 routes  2 route  3 versions  4 weights  5 rules  6 history  7 leader  8... lists
+# KEYS  1 routes  2 route  3 versions  4 weights  5 rules  6 history  7 leader  8... lists, and
+#       behind them, when a release is written too: release, commands, releases, finished
 # ARGV  1 expected revision        2 expected fingerprint   3 term the leader must hold, or ""
 #       4 stream entries to keep   5 "1" = a revision even when no operation changes anything
-#       6 number of head fields, then name and value of each
+#       6 number of the key of the release, or 0   7 step that the release must be at
+#       8 number of head fields, then name and value of each
 #       then the operations: key number, command, number of arguments, arguments
 #       A list operation has the command "list" and the arguments: name in the history, then ids,
 #       each with "+" or "-" before it; with "=" before that it is told to the history only.
 #       "=?" as the first says that the list changed in more ways than are known.
-# Answer {"ok" | "same" | "conflict" | "term", revision, time in ms}, or {"type", number of the key
-#       that is of another type, 0}, or {"full", 0, time} when the history takes no further number
+# Answer {"ok" | "same" | "conflict" | "term" | "step", revision, time in ms}, or {"type", number of
+#       the key that is of another type, 0}, or {"full", 0, time} when the history takes no further
+#       number
 #
 # Strings are compared byte by byte here: `<` would follow the locale that the store was started in.
 WRITE = (
@@ -58,6 +61,10 @@ end
 
 -- A command that fails half way would leave the first half done: look before writing anything.
 local kinds = {'set', 'hash', 'hash', 'hash', 'list', 'stream', 'string'}
+local release = tonumber(ARGV[6])
+if release > 0 then
+  for i, kind in ipairs({'hash', 'list', 'set', 'list'}) do kinds[release + i - 1] = kind end
+end
 for i, key in ipairs(KEYS) do
   local kind, wanted = redis.call('TYPE', key).ok, kinds[i] or 'set'
   if kind ~= 'none' and kind ~= wanted and (i ~= 7 or ARGV[3] ~= '') then
@@ -81,6 +88,9 @@ end
 if string.format('%d', revision) ~= ARGV[1] or fingerprint() ~= ARGV[2] then
   return {'conflict', revision, now}
 end
+if release > 0 and (redis.call('HGET', KEYS[release], 'step') or '0') ~= ARGV[7] then
+  return {'step', revision, now}
+end
 
 -- The stream takes no id below any it ever had, not even below one that was removed by hand.
 local next_revision = revision + 1
@@ -92,7 +102,7 @@ for i = 1, #info - 1, 2 do
 end
 if next_revision > 2 ^ 53 then return {'full', 0, now} end
 
-local at = 7 + 2 * ARGV[6]
+local at = 9 + 2 * ARGV[8]
 local changed = 0
 local lists, summary = {}, {}
 while at <= #ARGV do
@@ -129,7 +139,7 @@ while at <= #ARGV do
 end
 
 local head = {}
-for i = 7, 6 + 2 * ARGV[6] do head[#head + 1] = ARGV[i] end
+for i = 9, 8 + 2 * ARGV[8] do head[#head + 1] = ARGV[i] end
 if changed == 0 and ARGV[5] ~= '1' then return {'same', revision, last_at} end
 
 now = math.max(now, last_at + 1)
@@ -155,6 +165,36 @@ redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[4], id, unpack(head))
 return {'ok', revision, now}
 """
 )
+
+# Writes what belongs to a release alone: no weight moves, so the history has nothing to tell.
+# KEYS 1 release, 2 commands, 3 releases, 4 finished, 5 leader
+# ARGV 1 term the leader must hold, or "", 2 step that the release must be at, 3 route
+#      then the operations: key number, command, number of arguments, arguments
+# Answer "ok", "term", "step", or "type" when a key is of another type.
+SAVE = """
+for i, wanted in ipairs({'hash', 'list', 'set', 'list'}) do
+  local kind = redis.call('TYPE', KEYS[i]).ok
+  if kind ~= 'none' and kind ~= wanted then return 'type' end
+end
+if ARGV[1] ~= '' then
+  local lease = redis.pcall('GET', KEYS[5])
+  if type(lease) ~= 'string' or string.match(lease, '^%d+') ~= ARGV[1] then return 'term' end
+end
+if (redis.call('HGET', KEYS[1], 'step') or '0') ~= ARGV[2] then return 'step' end
+local at = 4
+while at <= #ARGV do
+  local last = at + 2 + ARGV[at + 2]
+  local arguments = {}
+  for i = at + 3, last do arguments[#arguments + 1] = ARGV[i] end
+  redis.call(ARGV[at + 1], KEYS[tonumber(ARGV[at])], unpack(arguments))
+  at = last + 1
+end
+-- Here, and not before, nobody can say anything in between to a release that is over.
+if redis.call('HGET', KEYS[1], 'running') ~= '1' and redis.call('LLEN', KEYS[2]) == 0 then
+  redis.call('SREM', KEYS[3], ARGV[3])
+end
+return 'ok'
+"""
 
 # The lease never expires by itself: a value with its end in it keeps the term, so that it only
 # ever grows. An end further away than any lease means that the clock of the store went back; nobody

@@ -59,6 +59,7 @@ class Refusal:
     key: str
     reason: str  # a class out of a fixed few, fit for a metric label
     text: str  # one sentence that says what is wrong and what to do
+    field: str = ""  # what of the route it is about: path, versions.v2, weights.v2, rules[0]
 
 
 @dataclass(frozen=True, slots=True)

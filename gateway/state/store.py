@@ -5,26 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from pathlib import Path
 
 from gateway.config.settings import Redis
 from gateway.errors import StoreError, StoreUnavailable
 from gateway.state.address import open_link
+from gateway.state.answers import Answers
 from gateway.state.audit import AuditTrail
 from gateway.state.instances import Instances
-from gateway.state.keeper import Keeper
-from gateway.state.keys import Keys
+from gateway.state.keeper import Keeper, Reading
+from gateway.state.keys import Keys, Part
 from gateway.state.lastgood import LastGood
 from gateway.state.leader import Leader, Recorder
 from gateway.state.link import Link
 from gateway.state.members import ListReader
+from gateway.state.release import ReleaseStore
 from gateway.state.repopulate import repopulate
+from gateway.state.segments import Segments
 from gateway.state.snapshot import Refusal, Snapshot
 from gateway.state.status import StoreStatus
 from gateway.state.token_writer import TokenWriter
 from gateway.state.tokens import TokenBook
+from gateway.state.versions import UrlRule
 from gateway.state.watch import Watch
 from gateway.state.write import Author, Writer
 
@@ -65,23 +69,38 @@ class WorkLink:
 class Store:
     """Follows the live routing state; `snapshot` is in force, `writer` changes it."""
 
-    def __init__(self, settings: Redis, state_dir: Path | None, own_id: str) -> None:
+    def __init__(
+        self,
+        settings: Redis,
+        state_dir: Path | None,
+        own_id: str,
+        wrong_place: UrlRule | None = None,
+    ) -> None:
         self.status = StoreStatus()
         self.keys = Keys(settings.prefix)
         self._last_good = LastGood(state_dir) if state_dir else None
         self._work = WorkLink(settings)
-        self._keeper = Keeper(self.keys, self._load())
+        self._keeper = Keeper(self.keys, self._load(), wrong_place)
         self._lists = ListReader(self.keys, self._keeper, self._work.get, self._publish)
         self.tokens = TokenBook(self.keys, self._tell)
+        self._release_ears: list[Callable[[str, Part], None]] = []
         self._watch = Watch(
-            settings, self._keeper, self._lists, self.tokens, self.status, self._publish
+            settings, self._keeper, self._lists, self.tokens, self.status, self._publish,
+            self._tell_release,
+        )  # fmt: skip
+        self.writer = Writer(
+            self._work.get, self.keys, lambda name: name in self.snapshot.routes, wrong_place
         )
-        self.writer = Writer(self._work.get, self.keys, lambda name: name in self.snapshot.routes)
+        self.segments = Segments(self._work.get, self.keys, lambda: self.snapshot)
+        self.releases = ReleaseStore(self._work.get, self.keys)
+        self.answers = Answers(self._work.get, self.keys)
         self.audit = AuditTrail(self._work.get, self.keys)
         self.token_writer = TokenWriter(self._work.get, self.keys, self.tokens, self.audit)
         self.leader = Leader(self._work.get, self.keys, own_id)
         self.instances = Instances(self._work.get, self.keys, own_id, lambda: self.snapshot)
-        self._recorder = Recorder(self._keeper, self._lists, self.writer, self.leader)
+        self._recorder = Recorder(
+            self._keeper, self._lists, self.writer, self.segments, self.leader
+        )
         self._subscribers: list[Callable[[Snapshot], None]] = []
         self._published: Snapshot = self._keeper.current
         self._said: frozenset[Refusal] = frozenset()
@@ -91,6 +110,21 @@ class Store:
     @property
     def snapshot(self) -> Snapshot:
         return self._keeper.current
+
+    @property
+    def unrecorded(self) -> Set[str]:
+        """Routes whose valid form their history does not know; what is refused is no change."""
+        readings = {name: self._keeper.reading(name) for name in self._keeper.unrecorded}
+        return {name for name, one in readings.items() if one and one.verdict.spec is not None}
+
+    def reading(self, name: str) -> Reading | None:
+        """What the newest reading of a route said, accepted or not."""
+        return self._keeper.reading(name)
+
+    @property
+    def read_names(self) -> frozenset[str]:
+        """The routes that the store names, valid or not."""
+        return self._keeper.names
 
     async def link(self) -> Link:
         """The connection for occasional reading, such as a history."""
@@ -106,6 +140,13 @@ class Store:
         self._subscribers.append(callback)
         if self.status.is_loaded:
             callback(self.snapshot)
+
+    def subscribe_releases(self, callback: Callable[[str, Part], None]) -> None:
+        """`callback` is told of which route the release, strata or commands were written.
+
+        "" stands for which releases run. Told as far as the store pushes: a hint, not a promise.
+        """
+        self._release_ears.append(callback)
 
     async def run(self) -> None:
         """Follow the store until cancelled."""
@@ -123,6 +164,10 @@ class Store:
                 await self.leader.resign()
                 await self.instances.leave()
             await self._work.close()
+
+    def _tell_release(self, route: str, part: Part) -> None:
+        for ear in self._release_ears:
+            ear(route, part)
 
     # The table in force
 

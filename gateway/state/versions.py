@@ -2,12 +2,14 @@
 
 http://10.0.0.1:8000 http://10.0.0.2:8000
 {"urls": ["http+unix://%2Frun%2Fmodel.sock"], "rewrite_model": "llama-3-8b", "owner": "search"}
+{"urls": ["http://10.0.0.1:8000"], "state": "retired"}
 """
 
 from __future__ import annotations
 
 import re
-from ipaddress import IPv6Address
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import msgspec
@@ -21,7 +23,13 @@ MAX_MODEL_LETTERS = 256
 # The address of a socket file has room for so many bytes and a final zero (104 on macOS).
 MAX_SOCKET_BYTES = 103
 
+ACTIVE, RETIRED = "active", "retired"
+
+UrlRule = Callable[[str], str | None]  # why an endpoint may not be there
+
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
+# What resolvers take for an IPv4 address: 2852039166, 0xa9fea9fe, 169.254.43518.
+_NUMBER_LIKE = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -33,8 +41,11 @@ class WrongVersion(ValueError):
         self.reason = reason
 
 
-def read_version(text: str) -> VersionSpec:
-    """Raises WrongVersion with one sentence that goes after the version's name."""
+def read_version(text: str, wrong_place: UrlRule | None = None) -> VersionSpec:
+    """Raises WrongVersion with one sentence that goes after the version's name.
+
+    `wrong_place` says of a well-formed URL why no endpoint may be there.
+    """
     meta: dict[str, object] = {}
     urls: object = text.split()
     if text.startswith("{"):
@@ -42,8 +53,15 @@ def read_version(text: str) -> VersionSpec:
         urls = meta.pop("urls", [])
         if isinstance(urls, str):
             urls = urls.split()
-    model = _model(meta)
-    return VersionSpec(urls=_urls(urls), rewrite_model=model, meta=meta)
+    model, is_retired = _model(meta), _is_retired(meta)
+    # Where a retired version was is not asked: nobody goes there.
+    found = _urls(urls, None if is_retired else wrong_place)
+    return VersionSpec(urls=found, rewrite_model=model, meta=meta, is_retired=is_retired)
+
+
+def is_retired(text: str) -> bool:
+    """Whether a version, as it stands in the store, is kept for the record only."""
+    return text.lstrip().startswith("{") and '"retired"' in text and _says_retired(text)
 
 
 def wrong_with_url(url: str) -> str | None:
@@ -105,7 +123,21 @@ def _model(meta: dict[str, object]) -> str:
     return model
 
 
-def _urls(urls: object) -> tuple[str, ...]:
+def _is_retired(meta: dict[str, object]) -> bool:
+    state = meta.pop("state", ACTIVE)
+    if state not in (ACTIVE, RETIRED):
+        raise WrongVersion("bad_value", f"has a state that is neither {ACTIVE} nor {RETIRED}")
+    return state == RETIRED
+
+
+def _says_retired(text: str) -> bool:
+    try:
+        return _is_retired(_json(text.strip()))
+    except WrongVersion:
+        return False
+
+
+def _urls(urls: object, wrong_place: UrlRule | None) -> tuple[str, ...]:
     if not isinstance(urls, list) or not urls or not all(isinstance(url, str) for url in urls):
         raise WrongVersion("bad_url", "has no URL; write http://host:port")
     if len(urls) > MAX_URLS:
@@ -113,6 +145,11 @@ def _urls(urls: object) -> tuple[str, ...]:
     wrong = next((wrong for url in urls if (wrong := wrong_with_url(url))), None)
     if wrong:
         raise WrongVersion("bad_url", f"has a URL that cannot be used: {wrong}")
+    for url in urls:
+        misplaced = wrong_place(url) if wrong_place else None
+        if misplaced:
+            text = f"has a URL that may not be used: {_safe(url)}: {misplaced}"
+            raise WrongVersion("bad_url", text)
     return tuple(dict.fromkeys(urls))
 
 
@@ -128,7 +165,17 @@ def _wrong_with_host(url: str) -> str | None:
         return f"{_safe(url)} has no host or port 0; write http://host:port"
     if "%" in host or not (parts.netloc.startswith("[") or _HOST_NAME.fullmatch(host)):
         return f"{_safe(url)} has a host that is neither a name nor an address"
+    if ":" not in host and _NUMBER_LIKE.fullmatch(host) and not _is_dotted(host):
+        return f"{_safe(url)} hides an address; write it with four numbers, as in 10.0.0.1"
     return None
+
+
+def _is_dotted(host: str) -> bool:
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _wrong_with_socket(url: str, place: str) -> str | None:

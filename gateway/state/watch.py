@@ -41,6 +41,9 @@ JUDGED_AT_ONCE = 20  # routes, before others run again: about 2 ms
 Lists = Set[str] | Callable[[], list[str]]
 Names = tuple[frozenset[str] | None, list[Refusal]]
 
+# What the conductor of a release waits for: numbers, commands, another state of it.
+_OF_A_RELEASE = (Part.STRATA, Part.COMMANDS, Part.RELEASE)
+
 _OF_A_ROUTE = (
     Part.ROUTE,
     Part.VERSIONS,
@@ -62,8 +65,10 @@ class Watch:
         tokens: TokenBook,
         status: StoreStatus,
         publish: Callable[[], None],
+        tell_release: Callable[[str, Part], None] = lambda *_: None,
     ) -> None:
         self._settings = settings
+        self._tell_release = tell_release  # that something about the release of a route changed
         self._keys = Keys(settings.prefix)
         self._keeper = keeper
         self._lists = lists
@@ -229,6 +234,8 @@ class Watch:
                 strangers.append(key)
             elif place.part is Part.ROUTES:
                 is_about_names = True
+            elif place.part is Part.RELEASES:
+                self._tell_release("", place.part)
             elif place.part is Part.TOKENS:
                 await self._tokens.read(link)
             elif place.part in _OF_A_ROUTE:
@@ -237,8 +244,10 @@ class Watch:
                 lists.add(f"route/{place.route}/whitelist/{place.name}")
             elif place.part is Part.BLACKLIST:
                 lists.add(f"route/{place.route}/blacklist")
-            elif place.part is Part.SEGMENT:
+            elif place.part in (Part.SEGMENT, Part.SEGMENT_HISTORY):
                 lists.add(f"segment/{place.name}")
+            if place is not None and place.part in _OF_A_RELEASE:
+                self._tell_release(place.route, place.part)
         await self._note_strangers(link, strangers)
         if not (routes or lists or is_about_names or strangers):
             return  # strata, instances, leader, tokens: nothing that the table depends on

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gateway.errors import ConflictError, NotFoundError, RefusedError, StoreError
+from gateway.errors import ConflictError, NotFoundError, Problem, RefusedError, StoreError
 from gateway.routing.lists import blacklist_name, whitelist_name
 from gateway.state.contract import MAX_RULES, validate
 from gateway.state.history import Delta, read_entries, way_back
@@ -22,7 +22,9 @@ from gateway.state.link import Link
 from gateway.state.pending import portions
 from gateway.state.raw import RawRoute, RouteState
 from gateway.state.reader import read_route_names, read_routes
+from gateway.state.release import ReleaseUpdate, moved_on, release_keys
 from gateway.state.script import WRITE
+from gateway.state.versions import UrlRule, is_retired
 
 HISTORY_REVISIONS = 10_000
 STREAM_ENTRIES = 2 * HISTORY_REVISIONS  # a revision is up to two
@@ -33,7 +35,10 @@ WORDS_PER_COMMAND = 1000  # Lua unpacks some 8000 at most
 ATTEMPTS = 5  # of a change that names no revision and so may be tried on a newer state
 
 Edit = Callable[[RouteState], RouteState]
-Operation = tuple[int, str, tuple[str | bytes, ...]]  # key number of the script, command, arguments
+Require = Callable[[Link, RouteState, RouteState], Awaitable[None]]  # state before, after
+Operation = tuple[
+    int, str, tuple[str | bytes | int, ...]
+]  # key number of the script, command, arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Change:
     lists: Mapping[str, Delta] = field(default_factory=dict)
     expected_revision: int | None = None  # None = whatever it is now
     term: str = ""  # of the leader's lease, when the leader writes
+    release: ReleaseUpdate | None = None  # what is written to the release in the same step
+    require: Require | None = None  # raises when the route, as it was read, must not be changed so
 
 
 class Writer:
@@ -76,8 +83,10 @@ class Writer:
         link: Callable[[], Awaitable[Link]],
         keys: Keys,
         is_in_force: Callable[[str], bool] = lambda _: False,
+        wrong_place: UrlRule | None = None,
     ) -> None:
         self._link = link
+        self._wrong_place = wrong_place
         self._is_in_force = is_in_force  # a route may be, though the store lost it
         self.keys = keys
 
@@ -91,15 +100,18 @@ class Writer:
                 raise _conflict(route, raw.revision, change.expected_revision)
             before = raw.state()
             after = change.edit(before)
-            self._judge(raw, after)
+            if change.require is not None:
+                await change.require(link, before, after)
+            self.judge(raw, after)
             self._check_whitelists(route, after, change.lists)
             operations = [
                 *_small_operations(before, after, route),
-                *_list_operations(change.lists, _signed),
+                *_list_operations(change.lists, signed_ids),
             ]
             written = await self._write(
-                link, raw, after, operations, author, tuple(change.lists), term=change.term
-            )
+                link, raw, after, operations, author, tuple(change.lists), term=change.term,
+                release=change.release,
+            )  # fmt: skip
             if written is not None:
                 return written
             if change.expected_revision is not None:
@@ -154,7 +166,7 @@ class Writer:
         self, raw: RawRoute, author: Author, lists: Mapping[str, Delta], term: str = ""
     ) -> Written | None:
         """Append to the history how the route stands, as `raw` read it; None when it moved on."""
-        operations = _list_operations(lists, _told)
+        operations = _list_operations(lists, told_ids)
         return await self._write(
             await self._link(), raw, raw.state(), operations, author, tuple(lists), term=term,
             always=True,
@@ -173,7 +185,7 @@ class Writer:
                 )
             if raw.is_recorded or (raw.is_empty and not raw.has_history):
                 return raw
-            if validate(raw, self.keys).spec is None and not raw.is_empty:
+            if validate(raw, self.keys, self._wrong_place).spec is None and not raw.is_empty:
                 return raw  # what is invalid is no accepted change: nothing to record
             by_hand = Author("redis", "redis", why="edited in the store")
             await self._write(link, raw, raw.state(), [], by_hand, always=True)
@@ -191,6 +203,7 @@ class Writer:
         op: str = "change",
         term: str = "",
         always: bool = False,
+        release: ReleaseUpdate | None = None,
     ) -> Written | None:
         """Run the script; None when the route no longer stands as `raw` says."""
         keys = self.keys
@@ -210,8 +223,14 @@ class Writer:
             "why": author.why,
             "state": msgspec.json.encode(after),
         }
+        release_at = 0
+        if release is not None:
+            release_at = len(names) + 1
+            names += release_keys(keys, raw.name)
+            operations = [*operations, *_release_operations(release, raw.name, release_at)]
         arguments: list[str | bytes | int] = [
-            raw.revision, raw.fingerprint(), term, STREAM_ENTRIES, int(always), len(head),
+            raw.revision, raw.fingerprint(), term, STREAM_ENTRIES, int(always),
+            release_at, release.step if release else 0, len(head),
         ]  # fmt: skip
         for name, value in head.items():
             arguments += [name, value]
@@ -233,11 +252,17 @@ class Writer:
             raise RefusedError(f"{key} takes no further entry; begin a new one with: DEL {key}")
         if outcome == b"term":
             raise ConflictError("This gateway is no longer the leader; the new leader goes on.")
+        if outcome == b"step":
+            raise moved_on(raw.name)
         if outcome == b"conflict":
             return None
         return Written(revision, outcome == b"ok")
 
-    def _judge(self, raw: RawRoute, after: RouteState) -> None:
+    async def read(self, route: str) -> RawRoute:
+        """The route as a change would find it; its state may be empty."""
+        return await self._recorded(await self._link(), route)
+
+    def judge(self, raw: RawRoute, after: RouteState) -> None:
         """Raise unless the route would be valid."""
         proposed = RawRoute(
             name=raw.name,
@@ -247,20 +272,24 @@ class Writer:
             rules=tuple(rule.encode() for rule in after.rules),
             release_id=raw.release_id,
         )
-        verdict = validate(proposed, self.keys)
+        verdict = validate(proposed, self.keys, self._wrong_place)
         if verdict.spec is None:
             texts = "; ".join(f"{refusal.key}: {refusal.text}" for refusal in verdict.refused)
-            raise RefusedError(f"Refused, nothing was written: {texts}")
+            raise RefusedError(
+                f"Refused, nothing was written: {texts}",
+                tuple(Problem(one.field or one.key, one.text) for one in verdict.refused),
+            )
 
     @staticmethod
     def _check_whitelists(route: str, after: RouteState, lists: Mapping[str, Delta]) -> None:
-        known = {whitelist_name(route, version) for version in after.versions}
+        active = [name for name, text in after.versions.items() if not is_retired(text)]
+        known = {whitelist_name(route, version) for version in active}
         known.add(blacklist_name(route))
         for name, delta in lists.items():
             if name not in known and delta.added:
                 raise RefusedError(
                     f"{name} belongs to no version of {route}; its versions are "
-                    f"{', '.join(sorted(after.versions)) or 'none'}"
+                    f"{', '.join(sorted(active)) or 'none'}"
                 )
 
 
@@ -285,12 +314,18 @@ def _check_lists(route: str, lists: Mapping[str, Delta]) -> None:
     for name, delta in lists.items():
         if not name.startswith(f"route/{route}/"):
             raise RefusedError(f"{name[:64]!a} is no list of route {route}")
-        for unit in delta.added:
-            if not 0 < len(unit) <= MAX_ID_BYTES:
-                raise RefusedError(f"an id has {len(unit)} bytes; 1 to {MAX_ID_BYTES} are allowed")
+        check_ids(delta)
 
 
-def _signed(delta: Delta) -> list[bytes]:
+def check_ids(delta: Delta) -> None:
+    """Raise for an id that no list can hold."""
+    for unit in delta.added:
+        if not 0 < len(unit) <= MAX_ID_BYTES:
+            raise RefusedError(f"an id has {len(unit)} bytes; 1 to {MAX_ID_BYTES} are allowed")
+
+
+def signed_ids(delta: Delta) -> list[bytes]:
+    """What comes and what goes, as the scripts take it."""
     return [b"+" + unit for unit in sorted(delta.added)] + [
         b"-" + unit for unit in sorted(delta.removed)
     ]
@@ -306,10 +341,10 @@ def _list_operations(
     ]
 
 
-def _told(delta: Delta) -> list[bytes]:
+def told_ids(delta: Delta) -> list[bytes]:
     """The same for the history only, about a change that already happened."""
     unknown = [b"=?"] if delta.is_unknown else []
-    return unknown + [b"=" + signed for signed in _signed(delta)]
+    return unknown + [b"=" + signed for signed in signed_ids(delta)]
 
 
 def _small_operations(before: RouteState, after: RouteState, route: str) -> list[Operation]:
@@ -327,6 +362,12 @@ def _small_operations(before: RouteState, after: RouteState, route: str) -> list
             operations.append((5, "DEL", ()))
         operations += [(5, "RPUSH", words) for words in _in_commands(after.rules)]
     return operations
+
+
+def _release_operations(release: ReleaseUpdate, route: str, first: int) -> list[Operation]:
+    return [
+        (first + number - 1, command, words) for number, command, words in release.operations(route)
+    ]
 
 
 def _in_commands(words: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -10,6 +10,7 @@ def test_every_field_of_every_section_is_in_the_catalog() -> None:
     fields = [
         f"{section}.{name}"
         for section in settings.__struct_fields__
+        if section != "notify"  # a list of tables; see test_channels.py
         for name in getattr(settings, section).__struct_fields__
     ]
     assert list(catalog()) == fields

@@ -3,6 +3,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.config.catalog import catalog, sections
@@ -44,9 +45,10 @@ def uncommented() -> str:
 def test_every_line_of_the_sample_can_be_taken_over_and_is_the_default() -> None:
     Path("sample.toml").write_text(uncommented())
     result = loaded(Path("sample.toml"))
-    assert result.settings == Settings()
+    assert msgspec.structs.replace(result.settings, notify=()) == Settings()
+    assert [channel.name for channel in result.settings.notify] == ["team"]  # it shows how
     assert set(result.origins.values()) == {"file sample.toml"}
-    assert set(tomllib.loads(uncommented())) == set(sections())
+    assert set(tomllib.loads(uncommented())) == {*sections(), "notify"}
 
 
 def test_no_line_of_the_sample_is_wider_than_a_screen() -> None:

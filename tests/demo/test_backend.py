@@ -252,6 +252,18 @@ class TestProcess:
             out, err = process.communicate(timeout=20)
         assert (process.returncode, out, err) == (0, b"", b"")
 
+    async def test_it_listens_on_the_address_it_is_given(self) -> None:
+        port = free_port()
+        process = start("--name", "v1", "--host", "127.0.0.2", "--port", str(port))
+        try:
+            async with asyncio.timeout(20):
+                while not await is_open("127.0.0.2", port):
+                    await asyncio.sleep(0.01)
+            assert not await is_open("127.0.0.1", port)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+
     async def test_it_ends_with_its_parent(self) -> None:
         with kept_alive_by_a_parent(free_port()) as (dying, port):
             pid = dying.said["pid"]
@@ -278,6 +290,15 @@ def start(*arguments: str, fd: int | None = None) -> subprocess.Popen[bytes]:
         stderr=subprocess.PIPE,
         pass_fds=() if fd is None else (fd,),
     )
+
+
+async def is_open(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def health(port: int) -> dict[str, str]:

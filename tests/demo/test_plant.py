@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from gateway.config.settings import Redis
-from gateway.demo.plant import plant
+from gateway.demo.plant import main, plant
 from gateway.errors import StoreError, StoreUnavailable
 from gateway.state.address import open_link
 from gateway.state.contract import validate
@@ -62,3 +62,35 @@ async def test_keys_of_a_wrong_kind_are_told_and_nothing_is_written(store: Serve
 async def test_a_store_out_of_reach_is_told() -> None:
     with pytest.raises(StoreUnavailable):
         await plant(Redis(url=f"redis://127.0.0.1:{free_port()}"), URLS)
+
+
+PAIRS = [f"{name}={url}" for name, url in URLS.items()]
+
+
+def test_as_a_program_it_takes_the_store_of_the_settings(
+    store: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GRAYGATE_REDIS_URL", store.url)
+    main(PAIRS)
+    assert capsys.readouterr().out == "Route chat is there.\n"
+    assert store.cli("HGET gray:route:chat:weights v2") == "10"
+    main(PAIRS)
+    assert capsys.readouterr().out.startswith("Nothing to do")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(PAIRS, 1), ([PAIRS[0], "v3=http://127.0.0.1:1"], 2), ([PAIRS[0], PAIRS[0]], 2)],
+)
+def test_as_a_program_it_says_in_a_sentence_what_is_wrong(
+    words: list[str],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("GRAYGATE_REDIS_URL", f"redis://127.0.0.1:{free_port()}")
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == code
+    said = capsys.readouterr().err
+    assert "Traceback" not in said and "gateway.demo.plant: " in said

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import ChannelError
+from gateway.metrics.strata import CellCounts, EventCounts, SketchDelta
 from gateway.process.channel import (
     FrameReader,
     Hello,
     Holds,
     ListChange,
+    Strata,
     ToControl,
     Totals,
     Update,
@@ -81,6 +83,12 @@ TO_CONTROL: list[ToControl] = [
         shed={"lag": 9},
     ),
     Totals(),
+    Strata(
+        sent=1_700_000_001,
+        cells=(CellCounts(1_700_000_000, "chat", "v2", 3, 2, 1, bad_units=[2**64 - 1]),),
+        events=(EventCounts(1_700_000_000, "chat", "v2", "shadow", 2, 1),),
+        sketches=(SketchDelta(28_333_333, "chat", "v2", {2047: 53}),),
+    ),
 ]
 
 

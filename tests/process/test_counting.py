@@ -90,3 +90,9 @@ def test_a_gap_of_no_time_at_all_is_counted() -> None:
     plane.numbers[V2].gap(0.0)
     [version] = totals_of(plane).versions
     assert version.inter_chunk[0] == version.duration[0] == 1
+
+
+def test_what_others_than_the_plane_dropped_is_told_beside_it() -> None:
+    plane = FakePlane(dropped={"spans": 2})
+    assert totals_of(plane, dropped={"strata": 3}).dropped == {"spans": 2, "strata": 3}
+    assert plane.dropped == {"spans": 2}

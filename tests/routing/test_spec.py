@@ -13,6 +13,7 @@ DIFFERENT: dict[str, Any] = {
     **{"paused": True, "dialect": "openai", "failover": False, "spill_cap": 2.5},
     **{"timeouts": {"queue": 0.5}, "balance": "rendezvous", "retries": 0, "max_requests": 2},
     **{"max_pending": 0, "max_connections": 3, "health_path": "/ok", "health_interval": 0.5},
+    "retired": {"v0": VersionSpec(urls=("http://a",), is_retired=True)},
     **{"body_limit": 2**40, "mirror": "v2", "mirror_percent": 0.5, "mirror_credentials": True},
 }
 

@@ -43,7 +43,7 @@ def test_the_script_finds_the_same_fingerprint_for_any_bytes(
             client.rpush(keys[4], *rules)
 
         def outcome(claimed: str) -> object:
-            return client.eval(WRITE, len(keys), *keys, 0, claimed, "", 10, 0, 0)[0]
+            return client.eval(WRITE, len(keys), *keys, 0, claimed, "", 10, 0, 0, 0, 0)[0]
 
         assert outcome(ours) == b"same"
         assert outcome(ours[::-1] + "0") == b"conflict"

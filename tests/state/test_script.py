@@ -36,7 +36,7 @@ def write(
     with server.client(decode_responses=False) as client:
         return client.eval(
             WRITE, len(NAMES) + len(lists), *NAMES, *lists,
-            revision, fingerprint, term, 100, 0, 1, "op", "change", *operations,
+            revision, fingerprint, term, 100, 0, 0, 0, 1, "op", "change", *operations,
         )  # fmt: skip
 
 

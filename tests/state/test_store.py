@@ -304,7 +304,7 @@ async def test_thousands_of_fields_typed_by_mistake_can_be_taken_away_in_one_cha
     store: Server,
 ) -> None:
     seed(store)
-    async with following(store) as followed:
+    async with following(store, timeout_seconds=10.0) as followed:
         await loaded(followed)
         with store.client() as client:
             client.hset("gray:route:chat", mapping={f"junk{n}": "x" for n in range(20_000)})

@@ -1,0 +1,7 @@
+"""Names of environment variables that are no settings; here alone, so that commands start fast."""
+
+from __future__ import annotations
+
+CONFIG_VARIABLE = "GRAYGATE_CONFIG"
+DEBUG_VARIABLE = "GRAYGATE_DEBUG"
+GATEWAY_VARIABLE = "GRAYGATE_GATEWAY"
