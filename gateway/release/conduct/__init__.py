@@ -1,0 +1,1 @@
+"""Conducting releases: the tick, measuring, notifying, and what operators ask of it."""

@@ -1,0 +1,303 @@
+"""One release in the hands of the leader: what it holds in memory, and its tick.
+
+The rules of the tick
+- Whatever was decided is in the store before anything else happens: status, judge, read position,
+  weights, history and the notices to send are one write, which names the term of the lease and the
+  step of the release. A tick that dies before it has done nothing, one that dies after it has done
+  everything.
+- After any failure what is in memory is thrown away: whether the last write arrived may be unknown,
+  and the store knows.
+- What the judge was told and where reading went on are stored together, so no stratum counts twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import msgspec
+
+from gateway.errors import RefusedError
+from gateway.release.conduct.commands import read_commands
+from gateway.release.conduct.edits import Seen, applied, edit_of, lowers, percent_of, said
+from gateway.release.conduct.outbox import Outbox, encode, news_of, read_outbox, without
+from gateway.release.conduct.testimony import encode as encode_testimony
+from gateway.release.conduct.testimony import read_testimony
+from gateway.release.judge.evidence import Evidence, MetricVerdict
+from gateway.release.machine.action import MarkEvidence, Step
+from gateway.release.machine.advance import advance
+from gateway.release.machine.phase import Phase
+from gateway.release.machine.status import Command, Status
+from gateway.release.machine.status import decode as decode_status
+from gateway.release.machine.status import encode as encode_status
+from gateway.release.machine.turn import Observed
+from gateway.state.release import Look, ReleaseRecord, ReleaseStore, ReleaseUpdate
+from gateway.state.strata import Batch
+from gateway.state.write import Author, Change, Edit, Writer
+
+log = logging.getLogger("graygate.release")
+
+LEARN_SECONDS = 900.0  # of stable, before the release was started
+SAVE_SECONDS = 2.0  # between two writes in which nothing was decided
+PAGE = 200  # batches that are read and judged before others run again
+PAGES = 50  # in one tick, after which the rest waits for the next
+
+
+class Judging(Protocol):
+    """The judge of one release, as far as the conductor needs it."""
+
+    @property
+    def is_judging(self) -> bool:
+        """False as long as it only learns what stable is like."""
+
+    def learn(self, batches: Sequence[Batch]) -> None:
+        """Take in what stable did before the first stage."""
+
+    def why_wait(self, waited_seconds: float) -> str:
+        """Why the first stage must wait, as half a sentence; "" when it need not."""
+
+    def begin(self, now: float, weight: float) -> tuple[str, ...]:
+        """Judge from here on by what was learnt; returns what people should know about that."""
+
+    def split(self, now: float, weight: float) -> None:
+        """The candidate has so many percent from now on."""
+
+    def take(self, batches: Sequence[Batch]) -> None:
+        """Take in what both versions did."""
+
+    def evidence(
+        self,
+        now: float,
+        weight: float,
+        metrics: Sequence[MetricVerdict],
+        gateways: Iterable[str] | None,
+    ) -> Evidence | None: ...
+
+    def mark(self) -> None: ...
+
+    def state(self) -> bytes: ...
+
+
+class StrataSource(Protocol):
+    """Where the numbers of all gateways come from."""
+
+    async def read(self, route: str, after_id: str, limit: int) -> list[Batch]: ...
+
+
+class World(Protocol):
+    """What the tick is told besides what the store says."""
+
+    def metrics(self, status: Status) -> tuple[MetricVerdict, ...]: ...
+
+    def gateways(self) -> frozenset[str] | None:
+        """The ids of the gateways that live, None when that is not known."""
+
+    def offsets(self, status: Status, now: float) -> Mapping[str, float]: ...
+
+    def in_force(self, route: str) -> Edit | None:
+        """An edit that brings the route back to its last good form, when there is one."""
+
+    def why_not_ready(self, status: Status) -> str: ...
+
+
+class Lost(Exception):
+    """What is in memory is not what the store holds any more."""
+
+
+class Session:
+    """A running release; `tick` may be called as often as one likes."""
+
+    def __init__(
+        self,
+        record: ReleaseRecord,
+        judging: Judging,
+        *,
+        releases: ReleaseStore,
+        writer: Writer,
+        strata: StrataSource,
+        world: World,
+        term: str,
+        own_id: str,
+    ) -> None:
+        self.status = decode_status(record.status)
+        self.step = record.step
+        self.outbox: Outbox = read_outbox(record.outbox)
+        self.testimony = read_testimony(record.evidence)
+        self.problem = ""  # why the last write was refused
+        self._judging = judging
+        self._read = record.read
+        self._is_running = record.is_running
+        self._releases = releases
+        self._writer = writer
+        self._strata = strata
+        self._world = world
+        self._term = term
+        self._own_id = own_id
+        self._saved_at: float | None = None
+        self._sent: set[str] = set()
+
+    def __repr__(self) -> str:
+        status = self.status
+        return (
+            f"<Session of {status.release_id} on {status.route}: {status.phase}, step {self.step}>"
+        )
+
+    def sent(self, notice_id: str) -> None:
+        """No channel waits for this notice any more."""
+        self._sent.add(notice_id)
+
+    @property
+    def unsent(self) -> Outbox:
+        return without(self.outbox, self._sent)
+
+    async def tick(self, now: float) -> bool:
+        """Look, judge, decide, write; False when nothing is left to be done for this release."""
+        look = await self._releases.look(self.status.route, self.status.candidate)
+        if look.step != self.step or look.release != self.status.release_id:
+            raise Lost(f"the release of {self.status.route} was written by somebody else")
+        evidence = None
+        if not self.status.is_over:
+            await self._judge(now)
+            evidence = self._evidence(now)
+        commands, wrong = read_commands(look.commands, now, self.step)
+        for text in wrong:
+            log.warning("Release of %s: %s", self.status.route, text)
+        step = advance(self.status, evidence, commands, now, self._observed(look, now))
+        if self._must_write(step, look, now):
+            await self._write(step, look, commands, now)
+        else:
+            self.status = step.status
+        is_waiting = bool(self.outbox) or bool(look.commands)
+        return self._is_running or is_waiting or _is_attended(self.status)
+
+    # What is known
+
+    async def _judge(self, now: float) -> None:
+        """Bring the judge up to date; before the first stage it learns what stable is like."""
+        is_preparing = self.status.stage < 0
+        if not self._read:
+            self._read = f"{max(int((now - LEARN_SECONDS) * 1000), 0)}-0"
+        for _ in range(PAGES):
+            batches = await self._strata.read(self.status.route, self._read, PAGE)
+            if not batches:
+                return
+            if is_preparing:
+                self._judging.learn(batches)
+            else:
+                self._judging.take(batches)
+            self._read = batches[-1].id
+            if len(batches) < PAGE:
+                return
+
+    def _evidence(self, now: float) -> Evidence | None:
+        status, world = self.status, self._world
+        metrics, gateways = world.metrics(status), world.gateways()
+        evidence = self._judging.evidence(now, status.weight_wanted, metrics, gateways)
+        if evidence is not None:
+            self.testimony = self.testimony.with_evidence(status.stage, evidence)
+        return evidence
+
+    def _observed(self, look: Look, now: float) -> Observed:
+        status, wait = self.status, ""
+        if status.stage < 0:
+            wait = self._judging.why_wait(now - status.started_at)
+        return Observed(
+            weight=None if status.is_over and not status.latched else percent_of(look.percent),
+            stable=look.stable or None,
+            why_not_ready=wait or self._world.why_not_ready(status),
+            offsets=self._world.offsets(status, now),
+        )
+
+    # What is written
+
+    def _must_write(self, step: Step, look: Look, now: float) -> bool:
+        if step.actions or look.commands or step.status.proposal != self.status.proposal:
+            return True
+        if step.status.phase is not self.status.phase or self._sent_of_outbox():
+            return True
+        if step.status.is_over:
+            # The last write: with it nobody needs to look any more.
+            return not self.outbox and not _is_attended(step.status)
+        return self._saved_at is None or not 0 <= now - self._saved_at < SAVE_SECONDS
+
+    def _sent_of_outbox(self) -> bool:
+        return any(one.notice.id in self._sent for one in self.outbox)
+
+    async def _write(self, step: Step, look: Look, commands: Sequence[Command], now: float) -> None:
+        weight = step.status.weight_wanted
+        if self.status.stage < 0 <= step.status.stage:
+            warnings = self._judging.begin(now, weight)
+            self.testimony = msgspec.structs.replace(self.testimony, warnings=warnings)
+        elif weight != self.status.weight_wanted:
+            self._judging.split(now, weight)
+        if any(isinstance(action, MarkEvidence) for action in step.actions):
+            self._judging.mark()
+        news = news_of(step, self.step + 1, now)
+        outbox = without((*self.outbox, *news), self._sent)
+        update = self._update(step, look, outbox)
+        if step.writes:
+            seen = Seen(look.stable, percent_of(look.percent))
+            await self._write_route(step, update, seen, commands)
+        else:
+            await self._releases.save(self.status.route, update, self._term)
+        self._sent.clear()
+        self.status, self.step, self.outbox = step.status, self.step + 1, outbox
+        self._is_running = not step.status.is_over
+        self._saved_at = now
+        self.problem = ""
+
+    def _update(self, step: Step, look: Look, outbox: Outbox) -> ReleaseUpdate:
+        status = step.status
+        fields: dict[str, str | bytes] = {
+            "status": encode_status(status),
+            "judge": self._judging.state(),  # empty as long as it only learns
+            "read": self._read if self._judging.is_judging else "",
+            "term": self._term,
+            "outbox": encode(outbox),
+            "evidence": encode_testimony(self.testimony),
+        }
+        ends = status.is_over and (self._is_running or step.writes)
+        return ReleaseUpdate(
+            self.step,
+            fields,
+            commands_taken=len(look.commands),
+            running=False if ends else None,
+            finished=_kept(fields) if ends else b"",
+        )
+
+    async def _write_route(
+        self, step: Step, update: ReleaseUpdate, seen: Seen, commands: Sequence[Command]
+    ) -> None:
+        status = step.status
+        # The history tells who; of several the last one had the last word.
+        by = next((c.by for c in reversed(commands)), "") or "controller"
+        author = Author(
+            by, "controller", self._own_id, f"release {status.release_id}: {said(step)}"
+        )
+        change = Change(edit_of(step, status.candidate, seen), term=self._term, release=update)
+        try:
+            await self._writer.change(status.route, change, author)
+        except RefusedError as error:
+            last_good = self._world.in_force(status.route)
+            if last_good is None or not lowers(step, seen):
+                self.problem = str(error)
+                raise
+            # Something else in the route is invalid, so it is not in force anyway, and would keep
+            # the candidate's weight in force for as long as nobody mends it.
+            log.warning("Route %s is invalid; its last good form is written back.", status.route)
+            change = replace(change, edit=lambda state: applied(step, last_good(state)))
+            await self._writer.change(status.route, change, author)
+
+
+def _is_attended(status: Status) -> bool:
+    """Whether the machine may still have something to say by itself."""
+    warm = status.phase is Phase.PROMOTED and status.plan.bake.keep_warm > 0
+    return not status.is_over or (warm and "warm" not in status.told)
+
+
+def _kept(fields: Mapping[str, str | bytes]) -> bytes:
+    """What is kept of a release that ended: all that a report needs."""
+    parts = {name: msgspec.Raw(fields[name]) for name in ("status", "evidence")}
+    return msgspec.json.encode(parts)
