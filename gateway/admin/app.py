@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import secrets
 import socket
+from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from gateway.admin import (
+    bulk,
+    diff,
+    documents,
+    events,
     explain,
     export,
     health,
     history,
     instances,
     lists,
+    numbers,
     prometheus,
+    releases,
     routes,
+    rules,
+    segments,
     state,
     tokens,
+    versions,
 )
 from gateway.admin.audit import STRANGERS, record_refusals
 from gateway.admin.brute import BadTokens
 from gateway.admin.context import CONTEXT, AdminContext
+from gateway.admin.event_log import EventLog
 from gateway.admin.guard import BAD_TOKENS, guard
+from gateway.admin.idempotency import once_only
+from gateway.admin.lookout import Lookout
 from gateway.admin.problem import errors_as_problems
 from gateway.admin.roles import MAX_LIST_BYTES, TABLE, Access, Reach
+from gateway.metrics.window import Window
 from gateway.state.tokens import Role
 
 API = "/api/v1"
 ROUTE = f"{API}/routes/{{route}}"
+SEGMENT = f"{API}/segments/{{segment}}"
 
 OPEN = Access(None, Reach.OWN)  # but for what `?verbose` tells
 LOOK = Access(Role.VIEWER, Reach.ROUTE)
@@ -38,7 +56,11 @@ LOOK_AROUND = Access(Role.VIEWER, Reach.OWN)
 LOOK_AT_ALL = Access(Role.VIEWER)
 CHANGE = Access(Role.OPERATOR, Reach.ROUTE, is_write=True)
 CHANGE_LIST = Access(Role.OPERATOR, Reach.ROUTE, is_write=True, body_bytes=MAX_LIST_BYTES)
+CHANGE_BY_STREAM = Access(Role.OPERATOR, Reach.ROUTE, is_write=True, is_stream=True)
 REMOVE = Access(Role.APPROVER, Reach.ROUTE, is_write=True)
+APPROVE = Access(Role.APPROVER, Reach.ROUTE, is_write=True)
+CHANGE_SEGMENT = Access(Role.OPERATOR, is_write=True, body_bytes=MAX_LIST_BYTES)
+REMOVE_SEGMENT = Access(Role.APPROVER, is_write=True)
 RESTORE = Access(Role.OPERATOR, is_write=True)
 SEE_TOKENS = Access(Role.ADMIN)
 CHANGE_TOKENS = Access(Role.ADMIN, is_write=True)
@@ -52,10 +74,26 @@ CALLS: tuple[Call, ...] = (
     ("GET", "/metrics", prometheus.metrics, LOOK_AT_ALL),
     ("GET", f"{API}/whoami", tokens.whoami, LOOK_AROUND),
     ("GET", f"{API}/state", state.show, LOOK_AROUND),
+    ("GET", f"{API}/events", events.stream, LOOK_AROUND),
+    ("GET", f"{API}/numbers", numbers.index, LOOK_AROUND),
+    ("GET", f"{ROUTE}/numbers", numbers.show, LOOK),
     ("GET", f"{API}/instances", instances.index, LOOK_AT_ALL),
     ("GET", f"{API}/routes", routes.index, LOOK_AROUND),
     ("GET", ROUTE, routes.show, LOOK),
+    ("PUT", ROUTE, documents.put, CHANGE),
+    ("PATCH", ROUTE, documents.patch, CHANGE),
     ("DELETE", ROUTE, routes.delete, REMOVE),
+    ("GET", f"{ROUTE}/versions", versions.index, LOOK),
+    ("POST", f"{ROUTE}/versions", versions.add, CHANGE),
+    ("GET", f"{ROUTE}/versions/{{version}}", versions.show, LOOK),
+    ("PATCH", f"{ROUTE}/versions/{{version}}", versions.change, CHANGE),
+    ("POST", f"{ROUTE}/versions/{{version}}/retire", versions.retire, CHANGE),
+    ("POST", f"{ROUTE}/versions/{{version}}/restore", versions.restore, CHANGE),
+    ("DELETE", f"{ROUTE}/versions/{{version}}", versions.remove, REMOVE),
+    ("GET", f"{ROUTE}/rules", rules.show, LOOK),
+    ("PUT", f"{ROUTE}/rules", rules.replace, CHANGE),
+    ("GET", f"{ROUTE}/diff", diff.show, LOOK),
+    ("POST", f"{API}/apply", documents.apply, RESTORE),
     ("PUT", f"{ROUTE}/weights", routes.set_weights, CHANGE),
     ("POST", f"{ROUTE}/revert", routes.revert, CHANGE),
     ("GET", f"{ROUTE}/history", history.index, LOOK),
@@ -63,8 +101,28 @@ CALLS: tuple[Call, ...] = (
     ("POST", f"{ROUTE}/preview", explain.preview_weights, LOOK),
     ("GET", f"{ROUTE}/whitelist/{{version}}", lists.show, LOOK),
     ("POST", f"{ROUTE}/whitelist/{{version}}", lists.change, CHANGE_LIST),
+    ("GET", f"{ROUTE}/whitelist/{{version}}/ids", bulk.export, LOOK),
+    ("POST", f"{ROUTE}/whitelist/{{version}}/ids", bulk.add, CHANGE_BY_STREAM),
+    ("PUT", f"{ROUTE}/whitelist/{{version}}/ids", bulk.replace, CHANGE_BY_STREAM),
     ("GET", f"{ROUTE}/blacklist", lists.show, LOOK),
     ("POST", f"{ROUTE}/blacklist", lists.change, CHANGE_LIST),
+    ("GET", f"{ROUTE}/release", releases.show, LOOK),
+    ("POST", f"{ROUTE}/release", releases.start, CHANGE),
+    ("POST", f"{ROUTE}/release/plan", releases.plan, LOOK),
+    ("GET", f"{ROUTE}/release/watch", releases.watch, LOOK),
+    ("POST", f"{ROUTE}/release/commands", releases.say, CHANGE),
+    ("POST", f"{ROUTE}/release/approvals", releases.approve, APPROVE),
+    ("GET", f"{ROUTE}/release/report", releases.report, LOOK),
+    ("GET", f"{ROUTE}/releases", releases.finished, LOOK),
+    ("GET", f"{API}/segments", segments.index, LOOK_AT_ALL),
+    ("GET", SEGMENT, segments.show, LOOK_AT_ALL),
+    ("POST", SEGMENT, segments.change, CHANGE_SEGMENT),
+    ("DELETE", SEGMENT, segments.delete, REMOVE_SEGMENT),
+    ("GET", f"{SEGMENT}/history", segments.history, LOOK_AT_ALL),
+    ("POST", f"{SEGMENT}/revert", segments.revert, RESTORE),
+    ("GET", f"{ROUTE}/blacklist/ids", bulk.export, LOOK),
+    ("POST", f"{ROUTE}/blacklist/ids", bulk.add, CHANGE_BY_STREAM),
+    ("PUT", f"{ROUTE}/blacklist/ids", bulk.replace, CHANGE_BY_STREAM),
     ("POST", f"{API}/repopulate", state.repopulate, RESTORE),
     ("GET", f"{API}/audit", export.lines, LOOK_AT_ALL),
     ("GET", f"{API}/audit/verify", export.verify, LOOK_AT_ALL),
@@ -78,8 +136,15 @@ class Admin:
     """Serves the operator's port on a socket that somebody else opened."""
 
     def __init__(self, context: AdminContext) -> None:
-        self._app = web.Application(middlewares=[record_refusals, errors_as_problems, guard])
+        self._app = web.Application(
+            middlewares=[record_refusals, errors_as_problems, guard, once_only]
+        )
         self._app[CONTEXT] = context
+        self._app[bulk.RUNNING] = set()
+        self._app[numbers.WINDOW] = Window()
+        self._app[events.EVENTS] = EventLog(secrets.token_hex(4))
+        self._app.cleanup_ctx.append(_looking_out)
+        self._app.on_shutdown.append(_end_events)
         self._app[BAD_TOKENS] = BadTokens()
         self._app[STRANGERS] = BadTokens()
         self._app[TABLE] = {(method, path): access for method, path, _, access in CALLS}
@@ -115,6 +180,19 @@ class Admin:
 
     async def stop(self) -> None:
         await self._runner.cleanup()
+
+
+async def _looking_out(app: web.Application) -> AsyncIterator[None]:
+    lookout = Lookout(app[CONTEXT], app[events.EVENTS], app[numbers.WINDOW])
+    looking = asyncio.create_task(lookout.run())
+    yield
+    looking.cancel()
+    with suppress(asyncio.CancelledError):
+        await looking
+
+
+async def _end_events(app: web.Application) -> None:
+    app[events.EVENTS].close()
 
 
 async def _name_server(request: web.Request, response: web.StreamResponse) -> None:

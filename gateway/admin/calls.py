@@ -21,6 +21,8 @@ from gateway.state.write import Author
 Body = TypeVar("Body")
 
 
+BODY = web.RequestKey("body", bytes)  # where somebody read it before
+
 MOST_NAMED = 20  # names in one sentence
 
 
@@ -62,10 +64,7 @@ async def body_as(request: web.Request, kind: type[Body]) -> Body:
         raise WrongMedia("Send the body as JSON with Content-Type: application/json.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise WrongMedia("Send the body as it is, without Content-Encoding.")
-    try:
-        raw = await _whole(request, request[ACCESS].body_bytes)
-    except (ConnectionError, web.RequestPayloadError):
-        raise BadBody("The body ended early or is not framed as HTTP wants it.") from None
+    raw = request[BODY] if BODY in request else await read_body(request)
     try:
         body = msgspec.json.decode(raw, type=kind)
         # Of a key that comes twice one reader takes the first value and another one the last.
@@ -77,8 +76,15 @@ async def body_as(request: web.Request, kind: type[Body]) -> Body:
         raise BadBody(f"The body cannot be used: {str(error).rstrip('.')}.") from None
 
 
-async def _whole(request: web.Request, most: int) -> bytes:
+async def read_body(request: web.Request) -> bytes:
     """The body, as far as it may be long."""
+    try:
+        return await _whole(request, request[ACCESS].body_bytes)
+    except (ConnectionError, web.RequestPayloadError):
+        raise BadBody("The body ended early or is not framed as HTTP wants it.") from None
+
+
+async def _whole(request: web.Request, most: int) -> bytes:
     raw = bytearray()
     async for piece in request.content.iter_any():
         raw += piece

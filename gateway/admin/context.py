@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from gateway.config.settings import Settings
 from gateway.metrics.numbers import Counted
 from gateway.metrics.standing import ProcessState, Standing
+from gateway.metrics.strata import Observed
 from gateway.routing.table import Identity
 from gateway.state.store import Store
+from gateway.state.write import Author
 
 
 class WorkerState(Protocol):
@@ -24,6 +26,38 @@ class WorkerState(Protocol):
     def pid(self) -> int: ...
     @property
     def sequence(self) -> int | None: ...
+
+
+class ReleaseView(Protocol):
+    """A release as it stands in the store."""
+
+    def told(self) -> dict[str, Any]: ...
+
+
+class Releases(Protocol):
+    """Where people speak to releases; whoever leads does what they say."""
+
+    async def start(
+        self, route: str, document: object, author: Author, revision: int | None
+    ) -> ReleaseView: ...
+
+    async def say(
+        self, route: str, verb: str, about: str, author: Author
+    ) -> tuple[ReleaseView, bool]:
+        """False = no gateway has taken it yet."""
+
+    async def find(self, route: str) -> ReleaseView | None:
+        """The release that runs, or ran last; None = there never was one."""
+
+    async def wait(self, route: str, after_step: int, seconds: float) -> ReleaseView: ...
+
+    async def finished(self, route: str) -> list[dict[str, Any]]: ...
+
+    async def report(self, route: str, release: str, kind: str) -> str:
+        """The report of a release, the newest one for ""; `kind` is markdown, json or html."""
+
+    async def forecast(self, route: str, document: object) -> dict[str, Any]:
+        """What a plan means at the traffic of now, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +72,8 @@ class AdminContext:
     counted: Callable[[], Counted]
     standing: Callable[[], Standing] = Standing  # of the processes, as the supervisor says
     processes: Callable[[], Sequence[ProcessState]] = tuple
+    observed: Callable[[], Observed] = Observed  # of who was served by which version
+    releases: Releases | None = None  # None = this gateway conducts none
 
 
 CONTEXT = web.AppKey("context", AdminContext)

@@ -23,10 +23,10 @@ LINES = "application/x-ndjson"
 
 
 async def lines(request: web.Request) -> web.StreamResponse:
-    """Every revision of every route, or of `?route`, then the audit; one JSON object a line."""
+    """Every revision of every route and segment, or of `?route`, then the audit; JSON lines."""
     store = request.app[CONTEXT].store
     link = await store.link()
-    told = _lines(store, link, _routes(request))
+    told = _lines(store, link, _routes(request), await _segments(request))
     first = await anext(told, b"")  # a store that does not answer is told as a problem
     response = web.StreamResponse(headers={"Content-Type": LINES, "Cache-Control": "no-store"})
     await response.prepare(request)
@@ -47,11 +47,14 @@ async def verify(request: web.Request) -> web.Response:
     store = request.app[CONTEXT].store
     link = await store.link()
     found = [
-        _told(route, await verify_stream(link, store.keys.history(route), STREAM_ENTRIES))
+        _told(await verify_stream(link, store.keys.history(route), STREAM_ENTRIES), route=route)
         for route in _routes(request)
     ]
+    for name in await _segments(request):
+        stream = await verify_stream(link, store.keys.segment_history(name), STREAM_ENTRIES)
+        found.append(_told(stream, segment=name))
     audit = await verify_stream(link, store.keys.audit, ENTRIES)
-    return answer([*found, _told(None, audit)])
+    return answer([*found, _told(audit)])
 
 
 def _routes(request: web.Request) -> list[str]:
@@ -64,9 +67,20 @@ def _routes(request: web.Request) -> list[str]:
     return [asked]
 
 
-def _told(route: str | None, found: Verifier) -> dict[str, object]:
+async def _segments(request: web.Request) -> list[str]:
+    """All there are, unless one route is asked for."""
+    if "route" in request.query:
+        return []
+    names, _ = await request.app[CONTEXT].store.segments.names()
+    return names
+
+
+def _told(
+    found: Verifier, *, route: str | None = None, segment: str | None = None
+) -> dict[str, object]:
     return {
-        "route": route,  # None = the audit
+        "route": route,  # None = a segment, or the audit
+        "segment": segment,
         "entries": found.entries,
         "unchained": found.unchained,
         "first": found.first,
@@ -76,15 +90,17 @@ def _told(route: str | None, found: Verifier) -> dict[str, object]:
     }
 
 
-async def _lines(store: Store, link: Link, routes: list[str]) -> AsyncIterator[bytes]:
-    for route in routes:
+async def _lines(
+    store: Store, link: Link, routes: list[str], segments: list[str]
+) -> AsyncIterator[bytes]:
+    named = [("route", name, store.keys) for name in routes]
+    named += [("segment", name, store.segments.keys) for name in segments]
+    for kind, name, keys in named:
         after = 0
-        while entries := await read_entries(
-            link, store.keys, route, after=after, most=REVISIONS_AT_ONCE
-        ):
+        while entries := await read_entries(link, keys, name, after=after, most=REVISIONS_AT_ONCE):
             after = entries[-1].revision
             for entry in entries:
-                yield _line({"route": route, **_entry(entry)})
+                yield _line({kind: name, **_entry(entry)})
     last = b""
     while rows := await rows_of(link, store.keys.audit, last):
         last = rows[-1][0]

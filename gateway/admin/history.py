@@ -6,6 +6,7 @@ from aiohttp import web
 
 from gateway.admin.calls import answer, held_route, number, route_name
 from gateway.admin.context import CONTEXT
+from gateway.state.compare import FieldChange, compare
 from gateway.state.history import Entry, read_newest_entries
 
 
@@ -17,10 +18,10 @@ async def index(request: web.Request) -> web.Response:
     if not entries:
         held_route(request)
     older = [*entries[1:], None]
-    return answer([_describe(e, before) for e, before in zip(entries[:most], older, strict=False)])
+    return answer([describe(e, before) for e, before in zip(entries[:most], older, strict=False)])
 
 
-def _describe(entry: Entry, before: Entry | None) -> dict[str, object]:
+def describe(entry: Entry, before: Entry | None) -> dict[str, object]:
     return {
         "revision": entry.revision,
         "at_ms": entry.at_ms,
@@ -34,18 +35,6 @@ def _describe(entry: Entry, before: Entry | None) -> dict[str, object]:
     }
 
 
-def _changes(before: Entry | None, after: Entry) -> list[dict[str, object]]:
+def _changes(before: Entry | None, after: Entry) -> list[FieldChange]:
     """Which fields differ from the revision before, with both values."""
-    rows: list[dict[str, object]] = []
-    for part in ("route", "versions", "weights"):
-        old: dict[str, str] = getattr(before.state, part) if before else {}
-        new: dict[str, str] = getattr(after.state, part)
-        rows += [
-            {"part": part, "field": name, "before": old.get(name), "after": new.get(name)}
-            for name in sorted({*old, *new})
-            if old.get(name) != new.get(name)
-        ]
-    old_rules = before.state.rules if before else ()
-    if old_rules != after.state.rules:
-        rows.append({"part": "rules", "field": "", "before": old_rules, "after": after.state.rules})
-    return rows
+    return compare(before.state if before else None, after.state)

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.errors import GraygateError, Retry, UsageError
+from gateway.errors import GraygateError, Problem, RefusedError, Retry, UsageError
 
 log = logging.getLogger("graygate.admin")
 
 TOLD = web.ResponseKey("told", tuple[str, str])  # code and detail, for the audit
 
 
-def problem(status: int, code: str, detail: str) -> web.Response:
+def problem(status: int, code: str, detail: str, errors: Sequence[Problem] = ()) -> web.Response:
+    """`errors` tells one by one what the detail says in a sentence, each with its place."""
     try:
         title = HTTPStatus(status).phrase
     except ValueError:
         title = "Error"
-    body = {
+    body: dict[str, object] = {
         "type": "about:blank",
         "title": title,
         "status": status,
         "code": code,
         "detail": detail,
     }
+    if errors:
+        body["errors"] = [{"field": error.where, "text": error.what} for error in errors]
     response = web.Response(
         status=status, body=msgspec.json.encode(body), content_type="application/problem+json"
     )
@@ -41,7 +45,8 @@ async def errors_as_problems(request: web.Request, handler: Handler) -> web.Stre
     try:
         return await handler(request)
     except GraygateError as error:
-        response = problem(error.status, error.code, str(error))
+        errors = error.problems if isinstance(error, RefusedError) else ()
+        response = problem(error.status, error.code, str(error), errors)
         if error.retry is Retry.LATER:
             response.headers["Retry-After"] = "1"
         return response

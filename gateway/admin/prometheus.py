@@ -15,7 +15,8 @@ import gateway
 from gateway.admin.context import CONTEXT, AdminContext
 from gateway.metrics import names
 from gateway.metrics.exposition import Distribution, Sample, render
-from gateway.metrics.numbers import Counted, Numbers
+from gateway.metrics.numbers import ERROR_KINDS, Counted, Numbers
+from gateway.metrics.strata import Observed
 from gateway.state.status import Mode
 
 # Registered ones; a client that went, and what model servers and proxies in front of them say when
@@ -33,13 +34,17 @@ async def metrics(request: web.Request) -> web.Response:
 def samples(context: AdminContext) -> Iterator[Sample]:
     yield names.BUILD_INFO, (gateway.__version__, platform.python_version()), 1
     yield from _store(context)
-    yield from _routes(context)
+    observed = context.observed()
+    counted = context.counted()
+    yield from _routes(context, observed)
+    yield from _failures(context, counted)
     newest = context.store.snapshot.sequence
     workers = context.workers()
     yield names.WORKERS, (), len(workers)
     yield names.WORKERS_CURRENT, (), sum(worker.sequence == newest for worker in workers)
     yield from _processes(context)
-    yield from _counted(context.counted())
+    yield from _counted(counted)
+    yield from _dropped(counted, observed)
 
 
 def _processes(context: AdminContext) -> Iterator[Sample]:
@@ -70,17 +75,34 @@ def _counted(counted: Counted) -> Iterator[Sample]:
         yield names.ENDPOINT_HEALTHY, endpoint, share
     for cause, count in counted.shed.items():
         yield names.SHED, (cause,), count
-    for kind, count in counted.dropped.items():
-        yield names.DROPPED, (kind,), count
     for version, numbers in counted.numbers.items():
         yield from _version(version, numbers)
+
+
+def _dropped(counted: Counted, observed: Observed) -> Iterator[Sample]:
+    dropped = Counter(counted.dropped)
+    dropped["strata"] += observed.dropped
+    for kind, count in dropped.items():
+        yield names.DROPPED, (kind,), count
+
+
+def _failures(context: AdminContext, counted: Counted) -> Iterator[Sample]:
+    """Also those that there were none of: a rate sees only what a series had before it rose."""
+    versions = {
+        (name, version): dict.fromkeys(ERROR_KINDS, 0)
+        for name, held in context.store.snapshot.routes.items()
+        for version in held.spec.versions
+    }
+    for key, numbers in counted.numbers.items():
+        versions[key] = versions.get(key, {}) | numbers.errors
+    for key, errors in versions.items():
+        for kind, count in errors.items():
+            yield names.ERRORS, (*key, kind), count
 
 
 def _version(version: tuple[str, str], numbers: Numbers) -> Iterator[Sample]:
     for code, count in code_labels(numbers.codes).items():
         yield names.REQUESTS, (*version, code), count
-    for kind, count in numbers.errors.items():
-        yield names.ERRORS, (*version, kind), count
     yield names.IN_FLIGHT, version, numbers.in_flight
     yield names.RETRIES, version, numbers.retries
     yield names.MIRRORED, version, numbers.mirrored
@@ -122,7 +144,7 @@ def _store(context: AdminContext) -> Iterator[Sample]:
         yield names.CONFIG_REJECTED, labels, count
 
 
-def _routes(context: AdminContext) -> Iterator[Sample]:
+def _routes(context: AdminContext, observed: Observed) -> Iterator[Sample]:
     snapshot = context.store.snapshot
     for name, held in snapshot.routes.items():
         yield names.CONFIG_REVISION, (name,), held.revision
@@ -134,5 +156,9 @@ def _routes(context: AdminContext) -> Iterator[Sample]:
             yield names.VERSION_INFO, (name, version, "candidate"), 1
         yield names.SPLIT_WEIGHT, (name, held.spec.stable), max(stable, 0.0) / 100
         yield names.VERSION_INFO, (name, held.spec.stable, "stable"), 1
+        if held.spec.candidates:
+            for version in held.spec.versions:
+                units = observed.units.get((name, version), 0.0)
+                yield names.UNITS, (name, version), round(units)
     for route, count in Counter(refusal.route for refusal in snapshot.refused).items():
         yield names.CONFIG_REFUSED, (route,), count

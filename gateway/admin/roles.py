@@ -30,6 +30,7 @@ class Access:
     reach: Reach = Reach.EVERYTHING
     is_write: bool = False  # a refusal of it goes into the audit
     body_bytes: int = MAX_BODY_BYTES
+    is_stream: bool = False  # its body is never read as a whole; to repeat the call does no harm
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from gateway.admin.calls import (
 from gateway.admin.context import CONTEXT
 from gateway.admin.roles import PRINCIPAL
 from gateway.errors import RefusedError
-from gateway.routing.spec import RouteSpec
+from gateway.routing.spec import RouteSpec, VersionSpec
 from gateway.state.fields import FIELDS, TIMEOUTS
 from gateway.state.raw import RouteState
 from gateway.state.snapshot import HeldRoute, Snapshot
@@ -59,14 +59,8 @@ def describe(held: HeldRoute, snapshot: Snapshot) -> dict[str, object]:
         "revision": held.revision,
         "changed_at_ms": held.changed_at_ms,
         "stable": spec.stable,
-        "versions": {
-            name: {
-                "urls": version.urls,
-                "rewrite_model": version.rewrite_model,
-                "meta": version.meta,
-            }
-            for name, version in spec.versions.items()
-        },
+        "versions": {name: describe_version(one) for name, one in spec.versions.items()},
+        "retired": {name: describe_version(one) for name, one in spec.retired.items()},
         "weights": spec.weights,
         "paused": spec.paused,
         "salt": spec.salt,
@@ -84,6 +78,14 @@ def describe(held: HeldRoute, snapshot: Snapshot) -> dict[str, object]:
             for name, members in snapshot.lists.items()
             if name.startswith(prefix)
         },
+    }
+
+
+def describe_version(version: VersionSpec) -> dict[str, object]:
+    return {
+        "urls": version.urls,
+        "rewrite_model": version.rewrite_model,
+        "meta": version.meta,
     }
 
 
@@ -118,7 +120,7 @@ async def set_weights(request: web.Request) -> web.Response:
         must_exist(state, request)
         return msgspec.structs.replace(state, weights=_merged(state, wanted.weights))
 
-    return await _change(request, Change(edit), wanted.why)
+    return await write(request, Change(edit), wanted.why)
 
 
 async def revert(request: web.Request) -> web.Response:
@@ -129,7 +131,7 @@ async def revert(request: web.Request) -> web.Response:
         author(request, wanted.why or f"back to revision {wanted.revision}"),
         expected_revision(request),
     )
-    return _written(written)
+    return written_answer(written)
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -137,18 +139,19 @@ async def delete(request: web.Request) -> web.Response:
     written = await request.app[CONTEXT].store.writer.delete(
         route_name(request), author(request, why), expected_revision(request)
     )
-    return _written(written)
+    return written_answer(written)
 
 
-async def _change(request: web.Request, change: Change, why: str) -> web.Response:
+async def write(request: web.Request, change: Change, why: str) -> web.Response:
+    """Writes the route in the path, at the revision that the caller expects, if any."""
     change = replace(change, expected_revision=expected_revision(request))
     written = await request.app[CONTEXT].store.writer.change(
         route_name(request), change, author(request, why)
     )
-    return _written(written)
+    return written_answer(written)
 
 
-def _written(written: Written) -> web.Response:
+def written_answer(written: Written) -> web.Response:
     return answer({"revision": written.revision, "changed": written.changed}, written.revision)
 
 

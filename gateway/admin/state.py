@@ -9,8 +9,10 @@ from aiohttp import web
 import gateway
 from gateway.admin.calls import answer, author, body_as
 from gateway.admin.context import CONTEXT, AdminContext
+from gateway.admin.differences import difference_of
 from gateway.admin.roles import PRINCIPAL, Principal
 from gateway.admin.routes import Reason, describe
+from gateway.metrics.numbers import Counted
 from gateway.state.snapshot import Refusal
 
 
@@ -28,15 +30,26 @@ async def repopulate(request: web.Request) -> web.Response:
 def picture(context: AdminContext, principal: Principal) -> dict[str, object]:
     """What is about a route is told to those who may see that route."""
     store, status = context.store, context.store.status
-    snapshot = store.snapshot
+    snapshot, counted = store.snapshot, context.counted()
     refused = [*snapshot.refused, *store.tokens.refused]
     return {
-        "gateway": {"id": context.own_id, "version": gateway.__version__},
+        "gateway": {
+            "id": context.own_id,
+            "version": gateway.__version__,
+            "now": round(time.time(), 3),
+        },
         "sequence": snapshot.sequence,
         "routes": {
             name: describe(held, snapshot)
             for name, held in snapshot.routes.items()
             if principal.may_see(name)
+        },
+        # Routes whose form in force is not how they stand in the store, and those in force nowhere.
+        "differs": {
+            name: found
+            for name in sorted(snapshot.routes.keys() | store.read_names)
+            if principal.may_see(name)
+            and (found := difference_of(snapshot.routes.get(name), store.reading(name)))
         },
         "refused": [_refusal(one) for one in refused if _may_see(principal, one)],
         "warnings": [_refusal(one) for one in snapshot.warnings if _may_see(principal, one)],
@@ -53,11 +66,41 @@ def picture(context: AdminContext, principal: Principal) -> dict[str, object]:
             "table_from_disk": status.is_from_disk,
             "leader": bool(store.leader.term),
             "leader_note": store.leader.why_not,
+            "unrecorded": sorted(filter(principal.may_see, store.unrecorded)),
         },
         "workers": [
             {"worker": worker.worker, "pid": worker.pid, "sequence": worker.sequence}
             for worker in context.workers()
         ],
+        "endpoints": [
+            {"route": route, "version": version, "endpoint": url, "up_for": round(share, 3)}
+            for (route, version, url), share in sorted(counted.endpoints.items())
+            if principal.may_see(route)
+        ],
+        **({"processes": _processes(context, counted)} if principal.sees_everything else {}),
+    }
+
+
+def _processes(context: AdminContext, counted: Counted) -> dict[str, object]:
+    """How the gateway's own processes are; no matter of a single route."""
+    standing = context.standing()
+    return {
+        "wanted_workers": standing.workers,
+        "draining": standing.is_draining,
+        "restarts": standing.restarts,
+        "crash_loop": standing.looping,
+        "reload_failed": not standing.is_reload_good,
+        "connections": counted.connections,
+        "shed": dict(counted.shed),
+        "each": {
+            process.role: {
+                "descriptors": process.vitals.descriptors,
+                "most_descriptors": process.vitals.most_descriptors,
+                "resident_bytes": process.vitals.resident_bytes,
+                "lag_seconds": round(process.vitals.lag_seconds, 4),
+            }
+            for process in context.processes()
+        },
     }
 
 

@@ -16,14 +16,16 @@ from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
 
-from gateway.config.environment import GATEWAY_VARIABLE as VARIABLE
 from gateway.config.secret import Secret
 from gateway.config.secret_file import read_secret
+from gateway.config.variables import GATEWAY_VARIABLE as VARIABLE
 from gateway.errors import (
     ConflictError,
     GatewayUnreachable,
     GraygateError,
+    InUseError,
     NotFoundError,
+    Problem,
     RefusedError,
     StoreDenied,
     StoreError,
@@ -50,10 +52,17 @@ Answered = TypeVar("Answered")
 _BY_CODE: Mapping[str, type[GraygateError]] = {
     kind.code: kind
     for kind in (
-        *(UsageError, NotFoundError, RefusedError, ConflictError),
+        *(UsageError, NotFoundError, RefusedError, InUseError, ConflictError),
         *(StoreError, StoreUnavailable, StoreDenied, StoreReadOnly),
     )
 }
+
+
+class _FieldError(msgspec.Struct):
+    """One thing that is wrong, and where."""
+
+    field: str
+    text: str
 
 
 class _Problem(msgspec.Struct):
@@ -61,6 +70,7 @@ class _Problem(msgspec.Struct):
 
     code: str = ""
     detail: str = ""
+    errors: list[_FieldError] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,13 @@ class Reply:
 
     body: bytes
     url: str
+    etag: str = ""
+
+    @property
+    def revision(self) -> int:
+        """Where the route, or segment, stands that this is about."""
+        digits = self.etag.strip('"')
+        return int(digits) if digits.isascii() and digits.isdigit() else 0
 
     def read(self, kind: type[Answered]) -> Answered:
         try:
@@ -118,10 +135,50 @@ class Gateway:
                 body = msgspec.json.encode(content)
             except UnicodeEncodeError:
                 raise UsageError("an argument is not valid UTF-8 text") from None
+        return self._exchange(method, self._target(path, query), body, headers, takes)
+
+    def begin(
+        self,
+        method: str,
+        *path: str,
+        query: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> http.client.HTTPConnection:
+        """Sends the head of a call whose body or answer is a stream; the caller closes it."""
+        connection = self._connect()
+        try:
+            connection.putrequest(method, self._target(path, query), skip_accept_encoding=True)
+            for name, value in {**self._headers(), **(headers or {})}.items():
+                connection.putheader(name, value)
+            connection.endheaders()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise self.broken_off(error, is_write=False) from None
+        return connection
+
+    def answered(
+        self, connection: http.client.HTTPConnection, takes: str, *, is_write: bool = False
+    ) -> http.client.HTTPResponse:
+        """The answer to what `begin` began, its body still to be read; raises as `call` does."""
+        try:
+            response = connection.getresponse()
+            kind = response.headers.get_content_type()
+            if response.status == 200 and kind == takes:
+                return response
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise self.broken_off(error, is_write=is_write) from None
+        raise self._not_done(response.status, kind, content)
+
+    def broken_off(self, error: Exception, *, is_write: bool) -> GatewayUnreachable:
+        """What to raise when a connection ended before its answer did."""
+        return GatewayUnreachable(self._broken_off(error, is_write=is_write))
+
+    def _target(self, path: tuple[str, ...], query: Mapping[str, str | int] | None) -> str:
         target = "/".join([self._parts.path.rstrip("/"), "api/v1", *map(_quoted, path)])
         if query:
             target += "?" + urlencode(query, errors="surrogateescape")
-        return self._exchange(method, target, body, headers, takes)
+        return target
 
     def probe(self, path: str) -> tuple[int, str]:
         """Status and text of a health check, which needs no token."""
@@ -163,13 +220,16 @@ class Gateway:
         finally:
             connection.close()
         kind = response.headers.get_content_type()
-        if kind == PROBLEM:
-            raise self._refusal(response.status, content)
         if response.status == 200 and kind == takes:
-            return Reply(content, self.url)
-        raise GatewayUnreachable(
+            return Reply(content, self.url, response.headers.get("ETag", ""))
+        raise self._not_done(response.status, kind, content)
+
+    def _not_done(self, status: int, kind: str, content: bytes) -> GraygateError:
+        if kind == PROBLEM:
+            return self._refusal(status, content)
+        return GatewayUnreachable(
             f"What answers at {self.url} is not the admin port of a gateway "
-            f"(it sent {response.status} {kind}); name the right one with {FLAG} or {VARIABLE}."
+            f"(it sent {status} {kind}); name the right one with {FLAG} or {VARIABLE}."
         )
 
     def _connect(self) -> http.client.HTTPConnection:
@@ -208,10 +268,18 @@ class Gateway:
                 f"The gateway at {self.url} {how} {TOKEN_VARIABLE} or {TOKEN_FILE_VARIABLE}."
             )
         detail = problem.detail or f"The gateway at {self.url} answered {status}."
-        kind = _BY_CODE.get(problem.code)
-        if kind is None:
-            kind = StoreUnavailable if problem.code.startswith("store_") else GraygateError
-        return kind(detail)
+        problems = tuple(Problem(one.field, one.text) for one in problem.errors)
+        return error_of(problem.code, detail, problems)
+
+
+def error_of(code: str, detail: str, problems: tuple[Problem, ...] = ()) -> GraygateError:
+    """The error of ours that the gateway calls by this code."""
+    kind = _BY_CODE.get(code)
+    if kind is None:
+        kind = StoreUnavailable if code.startswith("store_") else GraygateError
+    if issubclass(kind, RefusedError):
+        return kind(detail, problems)
+    return kind(detail)
 
 
 def find_gateway(named: str | None, environ: Mapping[str, str]) -> Gateway:

@@ -26,6 +26,17 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
         "get": LazyCommand(
             "gateway.cli.get:get", "Show the routes in force, or one of them in detail."
         ),
+        "top": LazyCommand(
+            "gateway.cli.top:top",
+            "Watch requests, shares, errors and latencies of every version; q ends.",
+        ),
+        "events": LazyCommand(
+            "gateway.cli.events:events",
+            "Print what happens: changes, refusals, gateways, endpoints, alarms.",
+        ),
+        "doctor": LazyCommand(
+            "gateway.cli.doctor:doctor", "Look at everything that may be wrong, and say what to do."
+        ),
         "explain": LazyCommand(
             "gateway.cli.explain:explain", "Tell which version a unit or a request gets, and why."
         ),
@@ -48,7 +59,17 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
             "gateway.cli.rollback:rollback",
             "Bring a route and its lists back to how they stood at a revision.",
         ),
-        "route": LazyCommand("gateway.cli.route:route", "Delete a route."),
+        "release": LazyCommand(
+            "gateway.cli.release:release",
+            "Move a route from stable to a candidate, along a plan.",
+        ),
+        "route": LazyCommand("gateway.cli.route:route", "Add, change or delete a route."),
+        "version": LazyCommand(
+            "gateway.cli.version:version", "Keep the registry of the versions of a route."
+        ),
+        "rules": LazyCommand("gateway.cli.rules:rules", "Choose versions by what requests are."),
+        "segment": LazyCommand("gateway.cli.segment:segment", "Keep named sets of units."),
+        "apply": LazyCommand("gateway.cli.apply:apply", "Bring the routes to what a file says."),
         "repopulate": LazyCommand(
             "gateway.cli.repopulate:repopulate",
             "Put the routes in force back into a store that lost them.",

@@ -26,6 +26,9 @@ class ExitCode(IntEnum):
     USAGE = 2
     UNREACHABLE = 3
     CONFLICT = 4
+    DIFFERS = 5
+    ENDED = 6
+    STILL_RUNS = 7
     INTERRUPTED = 130
 
 
@@ -36,9 +39,20 @@ MEANINGS: Mapping[ExitCode, str] = MappingProxyType(
         ExitCode.USAGE: "the command or the settings are wrong",
         ExitCode.UNREACHABLE: "the store or the gateway cannot be reached",
         ExitCode.CONFLICT: "somebody else wrote first; look again, then decide",
+        ExitCode.DIFFERS: "something would change (only with --exit-code)",
+        ExitCode.ENDED: "the release ended, neither promoted nor rolled back",
+        ExitCode.STILL_RUNS: "the time to wait for the release is over; it still runs",
         ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
     }
 )
+
+class DoctorCode(IntEnum):
+    """How `graygate doctor` ends; its own, as monitoring programs take such codes."""
+
+    WELL = 0
+    WARNS = 1
+    FAILS = 2
+
 
 # The nearest class counts: a NotFoundError is a UsageError, but the command itself was right.
 _BY_ERROR: Mapping[type[Exception], ExitCode] = MappingProxyType(

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from gateway.cli.client import find_gateway
-from gateway.config.environment import GATEWAY_VARIABLE
+from gateway.config.variables import GATEWAY_VARIABLE
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,3 +39,6 @@ def gateway_flags(command: Callable[P, R]) -> Callable[..., R]:
 
 why_flag = click.option("--why", default="", metavar="TEXT", help="the reason, kept in the history")
 yes_flag = click.option("--yes", "is_sure", is_flag=True, help="do not ask")
+revision_flag = click.option(
+    "--revision", type=click.IntRange(min=0), help="only if it still stands at this revision"
+)

@@ -6,18 +6,13 @@ import click
 import msgspec
 
 from gateway.cli.client import Gateway
+from gateway.cli.difference import Change as _Change
+from gateway.cli.difference import Difference, change_lines, list_lines
 from gateway.cli.gateway_flags import gateway_flags
 from gateway.cli.shown import local_time, print_json, table
 from gateway.errors import GraygateError
 
 SHOWN_CHARACTERS = 48
-
-
-class _Change(msgspec.Struct):
-    part: str
-    field: str
-    before: str | list[str] | None
-    after: str | list[str] | None
 
 
 class _Entry(msgspec.Struct):
@@ -33,6 +28,7 @@ class _Entry(msgspec.Struct):
 
 class _Stream(msgspec.Struct):
     route: str | None
+    segment: str | None
     entries: int
     unchained: int
     first: int
@@ -98,7 +94,7 @@ def verify(gateway: Gateway, as_json: bool, route: str | None) -> None:
         print_json(reply.body)
     else:
         rows = [
-            (one.route or "(audit)", str(one.entries), str(one.last), one.chain or "-",
+            (_name(one), str(one.entries), str(one.last), one.chain or "-",
              "; ".join(one.problems) or _good(one))
             for one in found
         ]  # fmt: skip
@@ -115,6 +111,33 @@ def export(gateway: Gateway, as_json: bool, route: str | None) -> None:
     query = {"route": route} if route else None
     lines = gateway.call("GET", "audit", query=query, takes="application/x-ndjson")
     click.echo(lines.body, nl=False)
+
+
+@history.command()
+@gateway_flags
+@click.argument("route")
+@click.argument("from_revision", metavar="FROM", type=click.IntRange(min=1))
+@click.argument("to_revision", metavar="TO", type=click.IntRange(min=1))
+def diff(gateway: Gateway, as_json: bool, route: str, from_revision: int, to_revision: int) -> None:
+    """Show what differs between two revisions of a route.
+
+    \b
+    graygate history diff chat 3 7
+    """
+    query = {"from": from_revision, "to": to_revision}
+    reply = gateway.get("routes", route, "diff", query=query)
+    if as_json:
+        print_json(reply.body)
+        return
+    found = reply.read(Difference)
+    lines = [*change_lines(found.changes), *list_lines(route, found.lists)]
+    click.echo("\n".join(lines) or f"{route}: no difference.")
+    if not found.complete:
+        click.echo("Revisions in between were removed; lists may differ more.", err=True)
+
+
+def _name(one: _Stream) -> str:
+    return one.route or (f"(segment {one.segment})" if one.segment else "(audit)")
 
 
 def _good(one: _Stream) -> str:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import click
 import msgspec
 
+from gateway.cli import bulk
 from gateway.cli.client import Gateway
 from gateway.cli.gateway_flags import gateway_flags, why_flag
 from gateway.cli.ids import Progress, portions, read_ids
@@ -32,6 +33,14 @@ def whitelist() -> None:
 @click.group()
 def blacklist() -> None:
     """Choose the units that always get stable."""
+
+
+for group, commands in (
+    (whitelist, (bulk.import_whitelist, bulk.export_whitelist, bulk.search_whitelist)),
+    (blacklist, (bulk.import_blacklist, bulk.export_blacklist, bulk.search_blacklist)),
+):
+    for bulk_command in commands:
+        group.add_command(bulk_command)
 
 
 def _change_flags(command: Callable[..., R]) -> Callable[..., R]:

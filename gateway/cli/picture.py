@@ -51,6 +51,7 @@ class Finding(msgspec.Struct):
     route: str
     key: str
     text: str
+    reason: str = ""
 
 
 class StoreState(msgspec.Struct):

@@ -31,6 +31,10 @@ class Program(LazyGroup):
     ) -> Any:
         if os.environ.get("NO_COLOR"):
             extra.setdefault("color", False)
+        if f"_{NAME.upper()}_COMPLETE" in os.environ:  # a shell asks, and nothing else is done
+            from gateway.cli.completing import install
+
+            install()
         options = {"prog_name": prog_name or NAME, "complete_var": complete_var, **extra}
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **options)

@@ -8,7 +8,7 @@ import click
 
 from gateway.cli.client import find_gateway
 from gateway.cli.exits import ExitCode
-from gateway.config.environment import GATEWAY_VARIABLE
+from gateway.config.variables import GATEWAY_VARIABLE
 
 
 @click.command()

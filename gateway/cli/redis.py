@@ -61,7 +61,7 @@ def redis(
     Without a command it reads them from standard input, one on a line. The store is the one of
     the settings; where `graygate up` runs in this folder and no store is named, it is that one's.
     """
-    settings = _store_settings(config, url)
+    settings = store_settings(config, url)
     out = _Output(is_raw if is_raw is not None else not sys.stdout.isatty())
     with _Session(settings, out) as session:
         if command:
@@ -73,7 +73,7 @@ def redis(
         return session.run(lines, keeps_going=not command and sys.stdin.isatty())
 
 
-def _store_settings(config: Path | None, url: str | None) -> Redis:
+def store_settings(config: Path | None, url: str | None) -> Redis:
     """The settings of the store: named ones first, else those of a gateway that is up here."""
     flags = {} if url is None else {"redis.url": Flag("--url", url)}
     loaded = load(config, os.environ, flags)

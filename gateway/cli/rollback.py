@@ -6,7 +6,7 @@ import click
 
 from gateway.cli.client import Gateway
 from gateway.cli.consent import ask, require_somebody_to_ask
-from gateway.cli.gateway_flags import gateway_flags, why_flag, yes_flag
+from gateway.cli.gateway_flags import gateway_flags, revision_flag, why_flag, yes_flag
 from gateway.cli.picture import Written
 from gateway.cli.shown import print_json
 
@@ -14,13 +14,21 @@ from gateway.cli.shown import print_json
 @click.command()
 @gateway_flags
 @click.option(
-    "--to", "revision", type=click.IntRange(min=1), required=True, help="the revision to go back to"
-)
+    "--to", "to_revision", type=click.IntRange(min=1), required=True,
+    help="the revision to go back to",
+)  # fmt: skip
 @why_flag
+@revision_flag
 @yes_flag
 @click.argument("route")
 def rollback(
-    gateway: Gateway, as_json: bool, revision: int, why: str, is_sure: bool, route: str
+    gateway: Gateway,
+    as_json: bool,
+    to_revision: int,
+    why: str,
+    revision: int | None,
+    is_sure: bool,
+    route: str,
 ) -> None:
     """Bring a route and its lists back to how they stood at a revision.
 
@@ -30,14 +38,15 @@ def rollback(
     """
     require_somebody_to_ask(is_sure)
     if not is_sure:
-        ask(f"Bring route {route} and its lists back to revision {revision}?")
-    content = {"revision": revision, "why": why}
-    reply = gateway.call("POST", "routes", route, "revert", content=content)
+        ask(f"Bring route {route} and its lists back to revision {to_revision}?")
+    content = {"revision": to_revision, "why": why}
+    reply = gateway.call("POST", "routes", route, "revert", content=content, revision=revision)
     if as_json:
         print_json(reply.body)
         return
     written = reply.read(Written)
     if written.changed:
-        click.echo(f"{route}: as at revision {revision}; this is revision {written.revision}.")
+        click.echo(f"{route}: as at revision {to_revision}; this is revision {written.revision}.")
     else:
-        click.echo(f"{route}: stands as at revision {revision} already; {written.revision} stays.")
+        stays = f"{written.revision} stays"
+        click.echo(f"{route}: stands as at revision {to_revision} already; {stays}.")

@@ -18,13 +18,17 @@ from multidict import CIMultiDictProxy
 
 from gateway.admin.app import Admin
 from gateway.admin.context import AdminContext
+from gateway.config.endpoints import endpoint_rule
 from gateway.config.secret import Secret
 from gateway.config.settings import Admin as AdminSettings
 from gateway.config.settings import Redis, Settings
 from gateway.metrics.numbers import Counted
 from gateway.metrics.standing import ProcessState, Standing
+from gateway.metrics.strata import Observed
+from gateway.release.conduct.desk import Desk
 from gateway.routing.table import Identity
 from gateway.state.store import Store
+from gateway.state.strata import StrataLog
 from tests.servers import HOST, Server
 
 SECONDS = 20.0
@@ -38,6 +42,10 @@ class Worker:
     worker: int
     pid: int
     sequence: int | None
+
+
+class Text(bytes):
+    """A body of lines, sent as text/plain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +73,21 @@ class Running:
     counted: Counted = field(default_factory=Counted)
     standing: Standing = field(default_factory=lambda: Standing(workers=2))
     processes: list[ProcessState] = field(default_factory=list)
+    observed: Observed = field(default_factory=Observed)
 
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.port}"
 
     async def ask(self, method: str, path: str, content: object = None, **headers: str) -> Answer:
-        """One call; `content` is sent as JSON, or as it is when it is bytes.
+        """One call; `content` is sent as JSON, or as it is when it is bytes or Text.
 
         A header is named by a keyword: `if_match="3"`.
         """
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         body = None
         if content is not None:
-            given.setdefault("content-type", JSON)
+            given.setdefault("content-type", "text/plain" if isinstance(content, Text) else JSON)
             body = io.BytesIO(content if isinstance(content, bytes) else _json(content))
         url = self.url + path
         async with self.session.request(
@@ -137,7 +146,7 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Starts the API on a free port; the store is followed until the block ends."""
     settings = Settings(redis=redis, admin=AdminSettings(token=Secret(token), hosts=hosts))
-    store = Store(redis, state_dir, "gateway-1")
+    store = Store(redis, state_dir, "gateway-1", endpoint_rule(settings).wrong_with_url)
     sock = socket.create_server((HOST, 0))
     async with ClientSession() as session:
         context = AdminContext(
@@ -149,6 +158,8 @@ async def running(
             counted=lambda: side.counted,
             standing=lambda: side.standing,
             processes=lambda: side.processes,
+            observed=lambda: side.observed,
+            releases=Desk(store, StrataLog(store.link, store.keys), ["team"], heard_seconds=0.05),
         )
         side = Running(Admin(context), store, sock.getsockname()[1], session)
         following = asyncio.create_task(store.run())

@@ -32,10 +32,10 @@ async def test_what_is_not_in_the_table_is_not_found_and_the_wrong_method_says_w
     missing = await side.ask("GET", "/api/v2/state")
     assert (missing.status, missing.json["code"]) == (404, "not_found")
     assert missing.json["detail"] == "There is nothing at this path; the API begins at /api/v1."
-    wrong = await side.ask("PATCH", "/api/v1/routes/chat")
+    wrong = await side.ask("POST", "/api/v1/routes/chat")
     assert (wrong.status, wrong.json["code"]) == (405, "method_not_allowed")
-    assert wrong.json["detail"] == "This path takes DELETE, GET, HEAD only."
-    assert set(wrong.headers["Allow"].split(",")) == {"DELETE", "GET", "HEAD"}
+    assert wrong.json["detail"] == "This path takes DELETE, GET, HEAD, PATCH, PUT only."
+    assert set(wrong.headers["Allow"].split(",")) == {"DELETE", "GET", "HEAD", "PATCH", "PUT"}
 
 
 async def test_without_a_store_reading_goes_on_and_writing_is_503(fresh_valkey: Server) -> None:

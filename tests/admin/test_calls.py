@@ -65,7 +65,8 @@ async def test_A18_a_body_without_a_length_is_cut_off_where_it_is_too_large(side
 
 async def test_A18_a_body_that_is_too_large_is_refused_by_every_call(side: Running) -> None:
     for (method, template), call in WITH_BODY.items():
-        most = MAX_LIST_BYTES if "list" in template else MAX_BODY_BYTES
+        is_list = "list" in template or template.endswith("{segment}")
+        most = MAX_LIST_BYTES if is_list else MAX_BODY_BYTES
         answer = await side.ask(method, call.path, b" " * (most + 1))
         assert answer.status == 413, call
         assert answer.json["detail"] == "The body is too large; send it in portions."
@@ -74,7 +75,7 @@ async def test_A18_a_body_that_is_too_large_is_refused_by_every_call(side: Runni
 @pytest.mark.parametrize("name", ["ghost", "%ff", "a%3Ab", "-", "x" * 65, "%3Cscript%3E"])
 async def test_a_route_that_is_not_there_is_not_found(side: Running, name: str) -> None:
     for (method, template), call in CALLS.items():
-        if "{route}" in template:
+        if "{route}" in template and not (call.creates and name == "ghost"):
             answer = await side.ask(method, call.path.replace("chat", name), call.content)
             assert answer.status == 404, (call, answer)
             assert answer.json["code"] == "not_found"

@@ -124,3 +124,19 @@ async def test_a_history_from_before_the_hashes_is_told_as_such(store: Server) -
         assert await problems(side) == []
         [found, _] = await side.get("/api/v1/audit/verify?route=chat")
         assert (found["entries"], found["unchained"]) == (2, 1)
+
+
+async def test_segments_are_exported_and_verified_too(side: Running, store: Server) -> None:
+    for unit in ("alice", "bob"):
+        await side.ask("POST", "/api/v1/segments/staff", {"add": [unit], "why": unit})
+    answer = await side.ask("GET", "/api/v1/audit")
+    *_, first, second = [json.loads(line) for line in answer.body.splitlines()]
+    assert [(line["segment"], line["revision"], line["why"]) for line in (first, second)] == [
+        ("staff", 1, "alice"), ("staff", 2, "bob"),
+    ]  # fmt: skip
+    assert second["prev"] == first["chain"] != ""
+    _, found, _ = await side.get("/api/v1/audit/verify")
+    assert (found["segment"], found["entries"], found["problems"]) == ("staff", 2, [])
+    store.cli("XDEL gray:segment:staff:history 1-0 1-1")
+    _, found, _ = await side.get("/api/v1/audit/verify")
+    assert found["problems"] == ["what came before 2 was removed, and not by trimming"]

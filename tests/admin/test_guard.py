@@ -107,7 +107,9 @@ async def test_A01_a_token_for_some_routes_reaches_no_other(store: Server) -> No
                 assert own.status == 200, call
                 foreign = await called(side, token, method, call, call.path.replace("chat", "rank"))
                 assert (foreign.status, foreign.json["code"]) == (403, "forbidden"), call
-            elif call.path.endswith(("/whoami", "/state", "/routes")):
+            elif call.path.endswith(
+                ("/whoami", "/state", "/routes", "/numbers", "/events?follow=no")
+            ):
                 assert own.status == 200
                 assert b"rank" not in own.body
             else:

@@ -7,7 +7,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from gateway.config.settings import Redis
 from gateway.metrics.names import ALL, Kind
-from gateway.metrics.numbers import DURATION_BOUNDS, Counted, Numbers
+from gateway.metrics.numbers import DURATION_BOUNDS, ERROR_KINDS, Counted, Numbers
+from gateway.metrics.strata import Observed
 from tests.admin.running import Running, plant, redis_settings, revision, running, until
 from tests.servers import Server
 
@@ -109,6 +110,42 @@ async def test_what_the_workers_counted_is_told(side: Running) -> None:
     assert numbers["endpoint_healthy", (*v2, "http://10.0.0.2:1")] == 0.5
     assert numbers["connections", ()] == 11
     assert numbers["shed_total", ("lag",)] == 4
+    assert numbers["telemetry_dropped_total", ("spans",)] == 6
+
+
+async def test_failures_that_there_were_none_of_are_told_as_well(
+    side: Running, store: Server
+) -> None:
+    """A rate sees a counter rise only from what it showed before."""
+    side.counted = worked()
+    numbers = await scrape(side)
+    told = {labels[1:]: n for (name, labels), n in numbers.items() if name == "errors_total"}
+    wanted = {(version, kind): 0 for version in ("v1", "v2", "v3") for kind in ERROR_KINDS}
+    assert told == wanted | {("v2", "connect"): 1}
+    # What is gone from the table tells what there was.
+    store.cli("HDEL gray:route:chat:weights v2")
+    store.cli("HDEL gray:route:chat:versions v2 v3")
+    await until(
+        lambda: set(side.store.snapshot.routes["chat"].spec.versions) == {"v1"}, "v2 is gone"
+    )
+    gone = {key[1][1:]: n for key, n in (await scrape(side)).items() if key[0] == "errors_total"}
+    assert gone == {("v1", kind): 0 for kind in ERROR_KINDS} | {("v2", "connect"): 1}
+
+
+async def test_units_are_told_of_versions_that_can_be_compared(
+    side: Running, store: Server
+) -> None:
+    store.cli("HSET gray:route:alone:versions v1 http://10.0.0.1:1")
+    store.cli("HSET gray:route:alone stable v1 path /alone")
+    store.cli("SADD gray:routes alone")
+    await until(lambda: "alone" in side.store.snapshot.routes, "the other route is in force")
+    found = {("chat", "v1"): 903.4, ("chat", "v2"): 99.7, ("gone", "v1"): 5.0}
+    side.observed = Observed(units=found, dropped=3)
+    side.counted = worked()
+    numbers = await scrape(side)
+    units = {labels: n for (name, labels), n in numbers.items() if name == "units"}
+    assert units == {("chat", "v1"): 903, ("chat", "v2"): 100, ("chat", "v3"): 0}
+    assert numbers["telemetry_dropped_total", ("strata",)] == 3
     assert numbers["telemetry_dropped_total", ("spans",)] == 6
 
 

@@ -19,8 +19,9 @@ from tests.servers import wait_until
 class Live:
     """What the tests of commands see of it."""
 
-    def __init__(self, side: Running) -> None:
+    def __init__(self, side: Running, loop: asyncio.AbstractEventLoop) -> None:
         self.side = side
+        self.loop = loop  # that the API runs in
         self.url = side.url
 
     def run(self, *arguments: str, stdin: str | bytes | None = None, **env: str) -> Result:
@@ -64,7 +65,7 @@ def live(redis: Redis, *, token: str = "") -> Iterator[Live]:
     thread.start()
     try:
         assert is_up.wait(SECONDS), "the API is up"
-        yield Live(sides[0])
+        yield Live(sides[0], loops[0])
     finally:
         if loops:
             loops[0].call_soon_threadsafe(must_end.set)

@@ -98,3 +98,37 @@ def test_wrong_use_is_one_sentence(up: Live, arguments: list[str], code: int, to
     done = up.run("history", *arguments)
     assert (done.exit_code, done.stdout) == (code, "")
     assert done.stderr.startswith(f"graygate: {told}")
+
+
+def test_two_revisions_are_compared_field_by_field(up: Live) -> None:
+    up.out("whitelist", "add", "chat", "v2", *(f"user-{number}" for number in range(7)))
+    up.out("weights", "set", "chat", "v2=25")
+    up.out("rules", "add", "chat", '{"when":{},"version":"v3"}')
+    assert up.out("history", "diff", "chat", "1", "4") == (
+        "  ~ weight v2: 10 -> 25\n"
+        '  + rule 0: {"when":{},"version":"v3"}\n'
+        "  + whitelist v2: 7 ids (user-0, user-1, user-2, user-3, user-4, ...)\n"
+    )
+    assert up.out("history", "diff", "chat", "3", "1") == (
+        "  ~ weight v2: 25 -> 10\n"
+        "  - whitelist v2: 7 ids (user-0, user-1, user-2, user-3, user-4, ...)\n"
+    )
+    assert up.out("history", "diff", "chat", "2", "2") == "chat: no difference.\n"
+    assert json.loads(up.out("history", "diff", "chat", "1", "2", "--json"))["complete"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["chat", "1"], 2, "Missing argument 'TO'."),
+        (["chat", "0", "1"], 2, "Invalid value for 'FROM'"),
+        (["chat", "1", "9"], 1, "chat has no revision 9 in its history; see: graygate history"),
+        (["ghost", "1", "2"], 1, "ghost has no revision 1 in its history; see: graygate history"),
+    ],
+)
+def test_a_wrong_comparison_is_one_sentence(
+    up: Live, arguments: list[str], code: int, told: str
+) -> None:
+    done = up.run("history", "diff", *arguments)
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert done.stderr.startswith(f"graygate: {told}")
