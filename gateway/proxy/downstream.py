@@ -13,6 +13,7 @@ import socket
 import struct
 import termios
 import time
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from gateway.errors import DownstreamError
@@ -94,8 +95,8 @@ class Downstream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = link = cast(asyncio.Transport, transport)
-        self.write = link.write
         plane = self.plane
+        self.write = partial(plane.outbox.put, link)
         name = link.get_extra_info("peername")
         address = plain_address(name[0]) if isinstance(name, tuple) else ""
         self.peer = plane.peer_of(address, link.get_extra_info("ssl_object") is not None)
@@ -161,6 +162,8 @@ class Downstream(asyncio.Protocol):
                 if self.exchange is not None or self._is_writing_paused or self._is_ending:
                     return
                 data, self.inbox = self.inbox, b""
+                if data:
+                    self.plane.outbox.flush()  # does the client take its answers?
         except Exception:
             self._broke()
         finally:
@@ -278,6 +281,7 @@ class Downstream(asyncio.Protocol):
 
     def end_tunnel(self) -> None:
         """The model has ended its side of the tunnel."""
+        self.plane.outbox.flush()
         if self._transport.can_write_eof():
             self._transport.write_eof()
         elif self.exchange is not None:
@@ -328,6 +332,7 @@ class Downstream(asyncio.Protocol):
     def abort(self) -> None:
         """End it now, whatever is under way."""
         self._is_ending = True
+        self.plane.outbox.flush()
         if self.ends_by_close or (self.exchange is not None and self.exchange.ends_by_close):
             self._make_reset()
         self._transport.abort()
@@ -335,6 +340,7 @@ class Downstream(asyncio.Protocol):
     def _end(self) -> None:
         """End it when what was written is sent."""
         self._is_ending = True
+        self.plane.outbox.flush()
         self._unread_bytes = self._transport.get_write_buffer_size()
         self.deadline = _monotonic() + self.plane.settings.limits.write_idle_seconds
         self._transport.close()
@@ -345,6 +351,7 @@ class Downstream(asyncio.Protocol):
             self._end()
             return
         self._is_ending = self._is_lingering = True
+        self.plane.outbox.flush()
         self.inbox = b""
         self._heads = None
         now = _monotonic()

@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
+from gateway.config.certificate import ServerCertificate
 from gateway.config.networks import networks_of
 from gateway.config.settings import Settings
 from gateway.errors import UpstreamError
@@ -25,18 +26,19 @@ from gateway.http1.limits import Limits
 from gateway.http1.lines import LineMemo
 from gateway.metrics.numbers import Numbers
 from gateway.metrics.recorder import StrataRecorder
+from gateway.proxy.answered import Answered
 from gateway.proxy.downstream import Downstream
 from gateway.proxy.identity import Peer, Trust
 from gateway.proxy.mirror import Mirrors
 from gateway.proxy.overload import Overload
 from gateway.proxy.pair import Pair
 from gateway.proxy.telemetry import Telemetry
-from gateway.proxy.tls import ServerCertificate
 from gateway.proxy.view import View, follow
 from gateway.routing.table import Table
 from gateway.upstream.connection import UpstreamConnection, new_inlet
 from gateway.upstream.endpoint import Endpoint
 from gateway.upstream.fleet import Fleet
+from gateway.upstream.outbox import Outbox
 
 if TYPE_CHECKING:
     from gateway.proxy.access_log import AccessLog
@@ -68,6 +70,7 @@ class DataPlane:
         self.request_memo = LineMemo()
         self._response_memo = LineMemo()
         self._inlet = new_inlet()
+        self.outbox = Outbox()
         self.clients: set[Downstream] = set()
         self.exchanges: set[Arrival] = set()
         self.keepalive_requests = limits.keepalive_requests
@@ -85,6 +88,7 @@ class DataPlane:
         self.tracer: Tracer | None = None
         self.on_pair: Callable[[Pair], None] | None = None  # is told what a copy came to
         self.mirrors = Mirrors(self)
+        self.answered = Answered()  # of requests whose answers may be rated
         self._fleet = Fleet(settings, self._new_connection)
         self._peers: dict[tuple[str, bool], Peer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -115,6 +119,7 @@ class DataPlane:
         self._certificate = ServerCertificate.of(self.settings.listen)
         self._tick_now()
         loop = asyncio.get_running_loop()
+        self.outbox.start(loop)
         self._telemetry.start()
         self.access_log, self.tracer = self._telemetry.access_log, self._telemetry.tracer
         self._fleet.start()
@@ -281,7 +286,7 @@ class DataPlane:
         return self._fleet.endpoints(time.monotonic())
 
     def _new_connection(self) -> UpstreamConnection:
-        return UpstreamConnection(self._response_memo, self.http_limits, self._inlet)
+        return UpstreamConnection(self._response_memo, self.http_limits, self._inlet, self.outbox)
 
 
 def _most_connections(wanted: int | str) -> int:

@@ -30,6 +30,7 @@ from gateway.http1.head import ResponseHeadBuffer
 from gateway.http1.limits import Limits
 from gateway.http1.lines import LineMemo
 from gateway.http1.response import ResponseHead, parse_response
+from gateway.upstream.outbox import Outbox
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         "_limits",
         "_memo",
         "_method",
+        "_outbox",
         "_reader",
         "_remaining",
         "_sink",
@@ -95,8 +97,11 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         "served",
     )
 
-    def __init__(self, memo: LineMemo, limits: Limits, inlet: memoryview) -> None:
+    def __init__(
+        self, memo: LineMemo, limits: Limits, inlet: memoryview, outbox: Outbox | None = None
+    ) -> None:
         self._inlet = inlet
+        self._outbox = outbox or Outbox()
         self._memo = memo
         self._limits = limits
         self._transport = cast(asyncio.Transport, None)
@@ -145,13 +150,14 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         self._informational = 0
         self.is_reusable = False
         self.served += 1
-        self._transport.write(request)
+        self._outbox.put(self._transport, request)
 
     def send(self, data: bytes) -> None:
-        self._transport.write(data)
+        self._outbox.put(self._transport, data)
 
     def send_eof(self) -> None:
         """End our side of an upgraded connection."""
+        self._outbox.flush()
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
@@ -170,6 +176,7 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         self._sink = None
         self._state = _IDLE
         self.is_open = self.is_reusable = False
+        self._outbox.flush()
         self._transport.close()
 
     def abort(self) -> None:

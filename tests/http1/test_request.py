@@ -395,6 +395,42 @@ def test_a_query_is_not_remembered() -> None:
     assert list(memo.request_lines) == [b"GET /p HTTP/1.1"]
 
 
+def test_a_head_whose_lines_are_all_remembered_is_read_once() -> None:
+    memo = LineMemo(frozenset({b"x-user-id"}))
+    raw = b"\r\n".join((LINE, HOST, b"X-User-Id: alice", b"Via: 1.1 x", b"Y: 1"))
+    seen = [parse_request(raw, memo, LIMITS) for _ in range(4)]
+    assert seen[3] is seen[2] is not seen[0]
+    assert [one.kept for one in seen] == [[b"X-User-Id: alice", b"Y: 1"]] * 4
+    assert [one.single for one in seen] == [{b"x-user-id": b"alice"}] * 4
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (LINE, HOST, b"Authorization: Bearer canary"),
+        (LINE, HOST, b"Cookie: canary"),
+        (b"GET /p?key=canary HTTP/1.1", HOST),
+    ],
+)
+def test_A14_a_head_with_a_secret_is_not_remembered(lines: tuple[bytes, ...]) -> None:
+    memo = LineMemo(frozenset({b"authorization", b"cookie"}))
+    for _ in range(4):
+        parse_request(b"\r\n".join(lines), memo, LIMITS)
+    assert not memo.request_heads
+
+
+def test_heads_are_not_remembered_without_end_nor_when_they_are_long() -> None:
+    memo = LineMemo()
+    for number in range(3000):
+        for _ in range(3):
+            parse_request(b"\r\n".join((LINE, HOST, b"X: %d" % number)), memo, LIMITS)
+    assert 0 < len(memo.request_heads) <= 2048
+    long = b"\r\n".join((LINE, HOST, *(b"X-%d: %b" % (n, b"a" * 200) for n in range(6))))
+    for _ in range(4):
+        parse_request(long, memo, LIMITS)
+    assert long not in memo.request_heads
+
+
 def test_first_lines_are_not_remembered_without_end() -> None:
     memo = LineMemo(entries=8)
     for number in range(1000):

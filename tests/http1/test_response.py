@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import Retry, Source, UpstreamProtocolError
+from gateway.http1.framing import Framing
 from gateway.http1.limits import Limits
 from gateway.http1.lines import LineMemo
 from gateway.http1.response import ResponseHead, parse_response
@@ -197,3 +198,36 @@ def test_status_lines_are_not_remembered_without_end() -> None:
 
 def test_a_head_says_what_it_is() -> None:
     assert repr(parse(b"HTTP/1.0 404 Not Found")) == "<ResponseHead 404 HTTP/1.0>"
+
+
+# -- what is remembered of whole heads --------------------------------------------
+
+
+def test_a_head_whose_lines_are_all_remembered_is_read_once() -> None:
+    memo = LineMemo()
+    raw = b"\r\n".join((LINE, b"Server: x", b"Content-Length: 5"))
+    seen = [parse_response(raw, memo, LIMITS) for _ in range(4)]
+    assert seen[3] is seen[2] is not seen[0]
+    assert {(one.block, one.length_line, one.framing) for one in seen} == {
+        (LINE + b"\r\nServer: x", b"Content-Length: 5", Framing.LENGTH)
+    }
+
+
+def test_A14_a_head_with_a_secret_is_not_remembered() -> None:
+    memo = LineMemo()
+    raw = b"\r\n".join((LINE, b"Server: x", b"Set-Cookie: canary"))
+    for _ in range(4):
+        parse_response(raw, memo, LIMITS)
+    assert not memo.response_heads
+
+
+def test_a_stranger_cannot_make_the_remembered_heads_grow() -> None:
+    memo = LineMemo()
+    for number in range(3000):
+        for _ in range(3):
+            parse_response(LINE + b"\r\nY: %d" % number, memo, LIMITS)
+    assert 0 < len(memo.response_heads) <= 2048
+    long = LINE + b"".join(b"\r\nX-%d: %b" % (n, b"a" * 200) for n in range(6))
+    for _ in range(4):
+        parse_response(long, memo, LIMITS)
+    assert long not in memo.response_heads
