@@ -59,8 +59,6 @@ def chi_square_quantile(freedom: int, probability: float) -> float:
 def _chi_square_below(freedom: int, value: float) -> float:
     """The regularised lower incomplete gamma function, by its series."""
     shape, x = freedom / 2, value / 2
-    if x <= 0.0:
-        return 0.0
     term = total = 1.0 / shape
     step = shape
     while term > total * 1e-15:

@@ -76,15 +76,21 @@ class WallClock(Clock):
 class Leader:
     """One gateway's controller, and the desk beside it."""
 
-    def __init__(self, store: Store, clock: Clock, own_id: str = "gw1") -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        own_id: str = "gw1",
+        notifier: Notifier | None = None,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.heard = Heard()
         self.log = StrataLog(store.link, store.keys)
+        metrics = OwnMetrics(Prometheus(Release()))
         self.controller = Controller(
-            store, self.log, _judging, self.heard, OwnMetrics(Prometheus(Release())), own_id,
-            clock=clock,
-        )  # fmt: skip
+            store, self.log, _judging, notifier or self.heard, metrics, own_id, clock=clock
+        )
         # Who lives is told by the clock on the wall, which does not go along with ours.
         self.controller.gateways = lambda: None  # type: ignore[method-assign]
         self.desk = Desk(store, self.log, ["team"], clock)

@@ -173,6 +173,23 @@ async def test_a_promoted_version_can_still_be_rolled_back(store: Server) -> Non
         ]
 
 
+async def test_how_long_the_old_version_must_stay_up_is_told_long_after_the_end(
+    store: Server,
+) -> None:
+    async with leader(store) as gateway:
+        await gateway.start(bake={"duration": 10, "holdback": 5, "keep_warm": 60})
+        await gateway.until("promoted")
+        for _ in range(50):
+            await gateway.second()
+        assert gateway.heard.events[-1] == "promoted"
+        assert await gateway.store.releases.attended()
+        for _ in range(20):
+            await gateway.second()
+        assert "v1 may be switched off now" in texts(await gateway.look())
+        assert gateway.heard.events[-1] == "ended"
+        assert not await gateway.store.releases.attended()
+
+
 async def test_an_invalid_edit_by_hand_cannot_keep_a_failing_candidate_alive(
     store: Server,
 ) -> None:
@@ -181,6 +198,20 @@ async def test_an_invalid_edit_by_hand_cannot_keep_a_failing_candidate_alive(
         await gateway.until("ramp")
         store.cli("HSET gray:route:chat:weights v9 140")  # refused: the last good form stays
         await eventually(lambda: gateway.store.snapshot.refused, "the edit is refused")
+        await gateway.until("quarantine", seconds=5, candidate_bad=9)
+        assert store.cli("HGETALL gray:route:chat:weights") == {"v2": "0"}
+        await weighs(gateway.store, 0)
+
+
+@pytest.mark.parametrize("how", ["SET {} x", "XADD {} 99-1 hello world"])
+async def test_a_broken_history_cannot_keep_a_failing_candidate_alive(
+    store: Server, how: str
+) -> None:
+    async with leader(store) as gateway:
+        await gateway.start()
+        await gateway.until("ramp")
+        store.cli("DEL gray:route:chat:history")
+        store.cli(how.format("gray:route:chat:history"))
         await gateway.until("quarantine", seconds=5, candidate_bad=9)
         assert store.cli("HGETALL gray:route:chat:weights") == {"v2": "0"}
         await weighs(gateway.store, 0)
@@ -386,3 +417,45 @@ async def test_numbers_and_commands_wake_it_at_once(store: Server) -> None:
             running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await running
+
+
+async def test_a_release_that_the_store_lost_goes_on_when_the_routes_are_put_back(
+    store: Server,
+) -> None:
+    async with leader(store) as gateway:
+        await gateway.start()
+        await gateway.until("ramp")
+        for _ in range(20):
+            await gateway.second()
+        before = gateway.status
+        store.cli("FLUSHALL")
+        for _ in range(3):
+            gateway.clock.now += 1
+            await gateway.store.leader.try_once()
+            await gateway.controller.tick()
+        assert "graygate repopulate" in gateway.controller.problems["chat"]
+        await eventually(lambda: gateway.store.snapshot.refused, "the loss is seen")
+        salt = gateway.store.snapshot.routes["chat"].spec.salt
+        await gateway.store.repopulate(ME)
+        await gateway.until("promoted")
+        status = await gateway.look()
+        assert status.release_id == before.release_id
+        assert status.decisions[: len(before.decisions)] == before.decisions
+        assert (
+            gateway.store.snapshot.routes["chat"].spec.salt == salt == f"chat:{before.release_id}"
+        )
+
+
+async def test_a_release_that_was_removed_by_hand_is_over_and_another_may_start(
+    store: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with leader(store) as gateway:
+        first = await gateway.start()
+        await gateway.until("ramp")
+        store.cli("DEL gray:route:chat:release")
+        await gateway.second()
+        await gateway.second()
+        assert caplog.text.count("was removed by hand") == 1
+        assert not await gateway.store.releases.attended()
+        assert store.cli("HGET gray:route:chat:weights v2") == "1"
+        assert (await gateway.start()).record.release != first.record.release

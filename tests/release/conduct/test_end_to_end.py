@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +16,7 @@ import pytest
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 
 from gateway.process.runfile import Running
+from tests.process.harness import children_of
 from tests.servers import HOST, Server
 from tests.serving import served
 
@@ -121,8 +124,15 @@ class Api:
         ends, step, found = time.monotonic() + seconds, 0, {}
         while time.monotonic() < ends:
             query = f"{self._url}/watch?after={step}&seconds=5"
-            async with self._session.get(query) as answer:
-                found = await answer.json()
+            try:
+                async with self._session.get(query) as answer:
+                    found = await answer.json()
+            except ClientError:  # a control that was killed, and is not back yet
+                await asyncio.sleep(0.1)
+                continue
+            if found.get("status", 503) == 503:
+                await asyncio.sleep(0.1)
+                continue
             step = found["step"]
             if found["status"]["phase"] in phases:
                 status: dict[str, Any] = found["status"]
@@ -165,6 +175,30 @@ async def test_a_good_candidate_becomes_stable_and_one_that_breaks_is_at_zero_in
             assert store.cli("HGET gray:route:chat:weights v2") == "0"
             # No limit on the time here: loaded machines are slow. What it takes is seconds.
             assert status["entered_at"] > models.failed_at[0]
+        finally:
+            sending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sending
+
+
+@pytest.mark.slow
+async def test_a_release_goes_on_when_control_is_killed_in_the_middle_of_it(scene: Any) -> None:
+    store, models, running = scene
+    models.is_broken = False
+    store.cli("DEL gray:route:chat:release gray:route:chat:weights")
+    store.cli("HSET gray:route:chat stable v1")
+    async with ClientSession() as session:
+        api = Api(session, running)
+        sending = asyncio.create_task(send(running.data_url))
+        try:
+            await api.start()
+            begun = await api.until("ramp")
+            (control,) = children_of(running.pid, "gateway.process.control")
+            os.kill(control, signal.SIGKILL)
+            await asyncio.sleep(1)
+            status = await api.until("promoted")
+            assert status["release_id"] == begun["release_id"]
+            assert [d["kind"] for d in status["decisions"]].count("started") == 1
         finally:
             sending.cancel()
             with contextlib.suppress(asyncio.CancelledError):

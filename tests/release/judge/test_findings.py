@@ -196,6 +196,11 @@ def test_a_hold_is_calm_again_below_twenty() -> None:
     assert calm.e < 20.0 < 1.0 / calm.p
 
 
+def test_noise_that_is_not_known_is_said() -> None:
+    evidence = Judge(SETTINGS, Baseline()).evidence(START, 10.0)
+    assert any(what.startswith("noise:") for what in evidence.missing)
+
+
 def test_noise_is_that_of_requests() -> None:
     assert noise_of(JudgeSettings(), Baseline(noise=3.0)) == 3.0
     assert noise_of(JudgeSettings(), Baseline()) == 1.0

@@ -15,7 +15,7 @@ from loadtests.simulate.scenarios import (
     latency,
     release,
 )
-from loadtests.simulate.table import HEAD, Row, markdown, rows_of
+from loadtests.simulate.table import HEAD, Row, markdown, rows_of, runs_shown
 
 # So few runs scatter: medians by about a quarter, ends by more.
 SCATTER = 1.5
@@ -90,6 +90,11 @@ def test_the_table_keeps_the_rows_of_other_scenarios() -> None:
     assert after.count("**no**") == 1
     assert after.count("something else") == 2
     assert markdown(rows_with(0.0), after) == after
+
+
+def test_fewer_runs_than_stated_are_said_to_be_fewer() -> None:
+    assert "| 1 of 2,000 |" in rows_with(0.0)[0].cells()
+    assert runs_shown(2000, 2000) == "2,000"
 
 
 def test_a_time_that_never_comes_is_said_to_be_never() -> None:

@@ -66,6 +66,12 @@ def test_an_end_that_is_not_known_is_open() -> None:
     assert interval == (0.0, inf)
 
 
+def test_a_candidate_that_owns_all_errors_is_beyond_the_scale() -> None:
+    low, high = curve_of(10**6, 10**5, 10**6, 0).interval() or (0.0, 0.0)
+    assert low == pytest.approx(MOST)
+    assert high == inf
+
+
 def test_it_excludes_only_what_evidence_of_forty_speaks_against() -> None:
     curve = curve_of(10_000, 150, 10_000, 100)
     interval = curve.interval()

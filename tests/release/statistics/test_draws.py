@@ -101,6 +101,11 @@ def test_a_stratum_that_could_not_have_gone_otherwise_says_nothing(
     assert draws.ln_e() == 0.0
 
 
+def test_the_bound_of_nothing_is_nothing() -> None:
+    assert ln_bound(0, 200, 5, 3.0) == 0.0
+    assert ln_bound(5, 200, 0, 3.0) == 0.0
+
+
 def test_when_everything_is_bad_nothing_is_learnt() -> None:
     draws = Draws.over(RATE_EFFECTS)
     draws.observe(RATE_EFFECTS, 20, 200, 200, 20)
