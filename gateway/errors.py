@@ -8,6 +8,7 @@
     │   ├── PlanError          a release's plan is wrong: all problems at once
     │   └── RefusedError       it asks for a state that the contract forbids
     │       └── InUseError     it takes away what something else needs
+    ├── ConsentError           it waits for the consent of a second person
     ├── ConflictError          somebody else wrote first
     ├── ChannelError           control and a worker do not understand each other
     ├── GatewayUnreachable     a command found no gateway that answers
@@ -136,6 +137,26 @@ class PlanError(UsageError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class ConsentError(GraygateError):
+    """What was asked for is not done yet: it gives a candidate more, and that takes two people."""
+
+    source = Source.OPERATOR
+    status = 202
+    code = "waits_for_consent"
+
+    def __init__(
+        self,
+        text: str,
+        wishes: tuple[object, ...] = (),
+        why: str = "",
+        written: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(text)
+        self.wishes = wishes  # what is to be proposed
+        self.why = why
+        self.written = written  # what was done all the same, of several
 
 
 class ConflictError(GraygateError):

@@ -28,7 +28,7 @@ OWN = {
     "listen": {"host", "port", "tls_cert", "tls_key"},
     "process": {"state_dir"},
     "redis": {"url", "username", "sentinel_username", "prefix", "tls_ca", "tls_cert", "tls_key"},
-    "admin": {"host", "port", "hosts"},
+    "admin": {"host", "port", "hosts", "tls_cert", "tls_key"},
 }
 
 

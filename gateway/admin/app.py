@@ -20,16 +20,20 @@ from gateway.admin import (
     events,
     explain,
     export,
+    feedback,
     health,
     history,
     instances,
     lists,
     numbers,
     prometheus,
+    proposals,
     releases,
     routes,
     rules,
     segments,
+    shadow,
+    sign_in,
     state,
     tokens,
     versions,
@@ -38,13 +42,18 @@ from gateway.admin.audit import STRANGERS, record_refusals
 from gateway.admin.brute import BadTokens
 from gateway.admin.context import CONTEXT, AdminContext
 from gateway.admin.event_log import EventLog
-from gateway.admin.guard import BAD_TOKENS, guard
+from gateway.admin.guard import BAD_TOKENS, SESSIONS, guard
+from gateway.admin.headers import harden
 from gateway.admin.idempotency import once_only
 from gateway.admin.lookout import Lookout
 from gateway.admin.problem import errors_as_problems
 from gateway.admin.roles import MAX_LIST_BYTES, TABLE, Access, Reach
+from gateway.admin.sessions import Sessions
+from gateway.config.certificate import ServerCertificate
 from gateway.metrics.window import Window
 from gateway.state.tokens import Role
+
+_RENEW_SECONDS = 1.0
 
 API = "/api/v1"
 ROUTE = f"{API}/routes/{{route}}"
@@ -54,11 +63,15 @@ OPEN = Access(None, Reach.OWN)  # but for what `?verbose` tells
 LOOK = Access(Role.VIEWER, Reach.ROUTE)
 LOOK_AROUND = Access(Role.VIEWER, Reach.OWN)
 LOOK_AT_ALL = Access(Role.VIEWER)
+LOOK_CLOSELY = Access(Role.OPERATOR, Reach.ROUTE)
 CHANGE = Access(Role.OPERATOR, Reach.ROUTE, is_write=True)
+RATE = Access(Role.OPERATOR, Reach.ROUTE)  # a refusal of it changes nothing that is audited
 CHANGE_LIST = Access(Role.OPERATOR, Reach.ROUTE, is_write=True, body_bytes=MAX_LIST_BYTES)
 CHANGE_BY_STREAM = Access(Role.OPERATOR, Reach.ROUTE, is_write=True, is_stream=True)
 REMOVE = Access(Role.APPROVER, Reach.ROUTE, is_write=True)
 APPROVE = Access(Role.APPROVER, Reach.ROUTE, is_write=True)
+CONSENT = Access(Role.APPROVER, Reach.OWN, is_write=True)  # to what is within reach
+DISSENT = Access(Role.OPERATOR, Reach.OWN, is_write=True)
 CHANGE_SEGMENT = Access(Role.OPERATOR, is_write=True, body_bytes=MAX_LIST_BYTES)
 REMOVE_SEGMENT = Access(Role.APPROVER, is_write=True)
 RESTORE = Access(Role.OPERATOR, is_write=True)
@@ -73,6 +86,9 @@ CALLS: tuple[Call, ...] = (
     ("GET", "/readyz", health.ready, OPEN),
     ("GET", "/metrics", prometheus.metrics, LOOK_AT_ALL),
     ("GET", f"{API}/whoami", tokens.whoami, LOOK_AROUND),
+    ("GET", f"{API}/session", sign_in.show, LOOK_AROUND),
+    ("POST", f"{API}/session", sign_in.begin, LOOK_AROUND),
+    ("DELETE", f"{API}/session", sign_in.end, LOOK_AROUND),
     ("GET", f"{API}/state", state.show, LOOK_AROUND),
     ("GET", f"{API}/events", events.stream, LOOK_AROUND),
     ("GET", f"{API}/numbers", numbers.index, LOOK_AROUND),
@@ -114,6 +130,9 @@ CALLS: tuple[Call, ...] = (
     ("POST", f"{ROUTE}/release/approvals", releases.approve, APPROVE),
     ("GET", f"{ROUTE}/release/report", releases.report, LOOK),
     ("GET", f"{ROUTE}/releases", releases.finished, LOOK),
+    ("GET", f"{ROUTE}/shadow", shadow.show, LOOK),
+    ("GET", f"{ROUTE}/shadow/examples", shadow.examples, LOOK_CLOSELY),
+    ("POST", f"{ROUTE}/feedback", feedback.give, RATE),
     ("GET", f"{API}/segments", segments.index, LOOK_AT_ALL),
     ("GET", SEGMENT, segments.show, LOOK_AT_ALL),
     ("POST", SEGMENT, segments.change, CHANGE_SEGMENT),
@@ -123,6 +142,9 @@ CALLS: tuple[Call, ...] = (
     ("GET", f"{ROUTE}/blacklist/ids", bulk.export, LOOK),
     ("POST", f"{ROUTE}/blacklist/ids", bulk.add, CHANGE_BY_STREAM),
     ("PUT", f"{ROUTE}/blacklist/ids", bulk.replace, CHANGE_BY_STREAM),
+    ("GET", f"{API}/proposals", proposals.index, LOOK_AROUND),
+    ("POST", f"{API}/proposals/{{proposal}}/approve", proposals.approve, CONSENT),
+    ("POST", f"{API}/proposals/{{proposal}}/refuse", proposals.refuse, DISSENT),
     ("POST", f"{API}/repopulate", state.repopulate, RESTORE),
     ("GET", f"{API}/audit", export.lines, LOOK_AT_ALL),
     ("GET", f"{API}/audit/verify", export.verify, LOOK_AT_ALL),
@@ -136,8 +158,9 @@ class Admin:
     """Serves the operator's port on a socket that somebody else opened."""
 
     def __init__(self, context: AdminContext) -> None:
+        self._renewing: asyncio.Task[None] | None = None
         self._app = web.Application(
-            middlewares=[record_refusals, errors_as_problems, guard, once_only]
+            middlewares=[record_refusals, errors_as_problems, guard, once_only, proposals.propose]
         )
         self._app[CONTEXT] = context
         self._app[bulk.RUNNING] = set()
@@ -145,6 +168,8 @@ class Admin:
         self._app[events.EVENTS] = EventLog(secrets.token_hex(4))
         self._app.cleanup_ctx.append(_looking_out)
         self._app.on_shutdown.append(_end_events)
+        own = context.settings.admin
+        self._app[SESSIONS] = Sessions(own.session_idle_seconds, own.session_seconds)
         self._app[BAD_TOKENS] = BadTokens()
         self._app[STRANGERS] = BadTokens()
         self._app[TABLE] = {(method, path): access for method, path, _, access in CALLS}
@@ -155,7 +180,7 @@ class Admin:
                 for method, path, handler, _ in CALLS
             ]
         )
-        self._app.on_response_prepare.append(_name_server)
+        self._app.on_response_prepare.append(harden)
         self._runner = web.AppRunner(
             self._app,
             access_log=None,
@@ -176,10 +201,24 @@ class Admin:
 
     async def start(self, sock: socket.socket) -> None:
         await self._runner.setup()
-        await web.SockSite(self._runner, sock).start()
+        certificate = ServerCertificate.of(self._app[CONTEXT].settings.admin)
+        context = certificate.context if certificate else None
+        await web.SockSite(self._runner, sock, ssl_context=context).start()
+        if certificate:
+            self._renewing = asyncio.create_task(_renew(certificate))
 
     async def stop(self) -> None:
         await self._runner.cleanup()
+        if self._renewing is not None:
+            self._renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._renewing
+
+
+async def _renew(certificate: ServerCertificate) -> None:
+    while True:
+        await asyncio.sleep(_RENEW_SECONDS)
+        certificate.renew()
 
 
 async def _looking_out(app: web.Application) -> AsyncIterator[None]:
@@ -193,11 +232,6 @@ async def _looking_out(app: web.Application) -> AsyncIterator[None]:
 
 async def _end_events(app: web.Application) -> None:
     app[events.EVENTS].close()
-
-
-async def _name_server(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "graygate"
-    response.headers["X-Content-Type-Options"] = "nosniff"
 
 
 class _WithoutTraceback(logging.Filter):

@@ -25,7 +25,9 @@ from gateway.admin.problem import BadBody, WrongMedia
 from gateway.admin.roles import PRINCIPAL
 from gateway.errors import (
     ConflictError,
+    ConsentError,
     GraygateError,
+    RefusedError,
     StoreError,
     StoreUnavailable,
     UsageError,
@@ -226,17 +228,25 @@ class _Import:
         step = await self._patiently(
             Change(edit, lists={self._name: delta}, expected_revision=self._expected),
             dataclasses.replace(self._author, why=why),
+            is_alone,
         )
         self._expected = None  # our own first step has moved it on
         self._part += 1
         self._written = Written(step.revision, self._written.changed or step.changed)
 
-    async def _patiently(self, change: Change, author: Author) -> Written:
+    async def _patiently(self, change: Change, author: Author, is_whole: bool) -> Written:
         """What lasts for minutes should outlast a failover; to write a portion twice is no harm."""
         ends = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 return await self._writer.change(route_name(self._request), change, author)
+            except ConsentError:
+                if is_whole and not self._is_replacing:
+                    raise
+                raise RefusedError(
+                    f"This gives a candidate more, which takes two people; add at most "
+                    f"{IDS_PER_REVISION} ids at a time, so that they can be proposed."
+                ) from None
             except StoreUnavailable:
                 # A first step that is bound to a revision may have been done all the same.
                 if change.expected_revision is not None or time.monotonic() > ends:

@@ -110,6 +110,7 @@ def author(request: web.Request, why: str) -> Author:
         via="cli" if via == "cli" else "api",
         origin=request.remote or "",
         why=why[:1000],
+        needs_consent=request.app[CONTEXT].settings.admin.four_eyes,
     )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 from aiohttp import web
 
 from gateway.config.settings import Settings
 from gateway.metrics.numbers import Counted
 from gateway.metrics.standing import ProcessState, Standing
 from gateway.metrics.strata import Observed
+from gateway.routing.spec import RouteSpec
 from gateway.routing.table import Identity
 from gateway.state.store import Store
 from gateway.state.write import Author
@@ -60,6 +62,54 @@ class Releases(Protocol):
         """What a plan means at the traffic of now, in words."""
 
 
+class Shadows(Protocol):
+    """What is known of pairs of answers to one request."""
+
+    def told(self, spec: RouteSpec) -> dict[str, Any]: ...
+
+    def examples(self, route: str) -> list[dict[str, Any]]: ...
+
+    @property
+    def totals(self) -> Mapping[tuple[str, str, str, str], int]:
+        """By route, version, kind and outcome."""
+
+    @property
+    def lost(self) -> int:
+        """Pairs that there was no time for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What somebody thinks of the answer to a request."""
+
+    request_id: str
+    is_bad: bool
+    family: str  # what the judge is to call it
+    version: str = ""  # as the caller believes; empty = he does not know
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What became of ratings."""
+
+    joined: int
+    unknown: int  # nobody remembers such an answer
+    repeated: int  # there was one before
+
+
+class FeedbackTaker(Protocol):
+    """Where ratings go."""
+
+    async def take(self, route: str, ratings: Sequence[Rating]) -> Taken: ...
+
+    @property
+    def totals(self) -> Mapping[tuple[str, str, str], int]:
+        """By route, version and outcome."""
+
+    @property
+    def lost(self) -> int:
+        """Answers that can be rated no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class AdminContext:
     """The control process as seen from its API."""
@@ -74,6 +124,8 @@ class AdminContext:
     processes: Callable[[], Sequence[ProcessState]] = tuple
     observed: Callable[[], Observed] = Observed  # of who was served by which version
     releases: Releases | None = None  # None = this gateway conducts none
+    shadows: Shadows | None = None  # None = this gateway compares nothing
+    feedback: FeedbackTaker | None = None
 
 
 CONTEXT = web.AppKey("context", AdminContext)

@@ -15,6 +15,7 @@ from gateway.admin.roles import PRINCIPAL
 from gateway.admin.routes import write
 from gateway.errors import (
     ConflictError,
+    ConsentError,
     ForbiddenError,
     InUseError,
     Problem,
@@ -195,6 +196,7 @@ async def _leftovers(store: Store, routes: Mapping[str, object]) -> list[Planned
 async def _carry_out(store: Store, plan: list[Planned], by: Author) -> dict[str, int]:
     """Write what was planned, each route at the revision it was planned at."""
     done: dict[str, int] = {}
+    wishes: list[object] = []  # what takes a second person
     for one in plan:
         if one.op == "same":
             continue
@@ -204,10 +206,15 @@ async def _carry_out(store: Store, plan: list[Planned], by: Author) -> dict[str,
             else:
                 change = Change(_becoming(one.after), expected_revision=one.raw.revision)
                 written = await store.writer.change(one.name, change, by)
+        except ConsentError as error:
+            wishes += error.wishes
+            continue
         except ConflictError as error:
             before = f" Written before that: {', '.join(done)}." if done else ""
             raise ConflictError(f"{error}{before} Apply it again.") from None
         done[one.name] = written.revision
+    if wishes:
+        raise ConsentError("Some of it takes two people.", tuple(wishes), by.why, tuple(done))
     return done
 
 

@@ -151,6 +151,8 @@ def place_of(event_id: str) -> Place | None:
     at, _, rest = event_id.partition("-")
     name, _, number = rest.rpartition("-")
     digits = (at, number)
-    if "-" not in rest or not all(one.isascii() and one.isdigit() and len(one) <= 15 for one in digits):
+    if "-" not in rest or not all(
+        one.isascii() and one.isdigit() and len(one) <= 15 for one in digits
+    ):
         return None
     return Place(int(at), name, int(number))

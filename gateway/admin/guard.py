@@ -5,7 +5,9 @@ bound to loopback (the settings see to that) and whoever is on this machine is i
 that the store says, or fails to say, ever switches from the first to the second.
 
 A web page in the operator's browser is a stranger of its own kind: its requests are told by their
-Host (rebinding), by Origin and Sec-Fetch-Site, or by a body that is not JSON.
+Host (rebinding), by Origin and Sec-Fetch-Site, or by a body that is not JSON. Whoever is known by
+the cookie of a session must in writing also say from where, and repeat the session's own value in
+a header, which a page of another origin can neither know nor set.
 """
 
 from __future__ import annotations
@@ -24,10 +26,13 @@ from gateway.admin.audit import TRIED_TOO_OFTEN
 from gateway.admin.brute import MOST_TRIES, WINDOW_SECONDS, BadTokens
 from gateway.admin.context import CONTEXT
 from gateway.admin.problem import problem
-from gateway.admin.roles import ACCESS, PRINCIPAL, Principal, access_of, why_not
-from gateway.state.tokens import Role
+from gateway.admin.roles import ACCESS, PRINCIPAL, Access, Principal, access_of, why_not
+from gateway.admin.sessions import Session, Sessions, is_csrf_of
+from gateway.state.tokens import Role, Token
 
 BAD_TOKENS = web.AppKey("bad_tokens", BadTokens)
+SESSIONS = web.AppKey("sessions", Sessions)
+CSRF = "X-Graygate-CSRF"
 
 _UNPROVEN = Principal("admin", Role.ADMIN, is_proven=False)
 _BOOTSTRAP = Principal("admin", Role.ADMIN)
@@ -51,6 +56,12 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             return problem(403, "forbidden", refusal)
     if not _is_own_page(request):
         return problem(403, "foreign_origin", "Pages of other origins may not use this API.")
+    session = None if is_open or "Authorization" in request.headers else session_of(request)
+    if session is not None:
+        refused = _not_of_the_console(request, access, session)
+        if refused is not None:
+            return refused
+        session.seen = time.time()
     return await handler(request)
 
 
@@ -60,7 +71,7 @@ def identify(request: web.Request) -> Principal | None:
     own = context.settings.admin.token
     header = request.headers.get("Authorization")
     if header is None:
-        return None if own else _UNPROVEN
+        return _signed_in(request) or (None if own else _UNPROVEN)
     scheme, _, given = header.partition(" ")
     given = given.strip()
     if scheme.lower() != "bearer" or not given:
@@ -71,8 +82,58 @@ def identify(request: web.Request) -> Principal | None:
     known = context.store.tokens.find(given, time.time())
     if known is None:
         return None
-    token = known.token
-    return Principal(token.name, token.rank, token.routes, token=known.id, expires=token.expires)
+    return _bearer(known.id, known.token)
+
+
+def _bearer(token_id: str, token: Token) -> Principal:
+    return Principal(token.name, token.rank, token.routes, token=token_id, expires=token.expires)
+
+
+def cookie_name(request: web.Request) -> str:
+    """With TLS one that a browser takes from this very host only."""
+    return "__Host-graygate" if request.secure else "graygate"
+
+
+def session_of(request: web.Request) -> Session | None:
+    value = request.cookies.get(cookie_name(request))
+    return request.app[SESSIONS].find(value, time.time()) if value else None
+
+
+def _signed_in(request: web.Request) -> Principal | None:
+    """Whose session the request comes with, if what was signed in with still holds."""
+    session = session_of(request)
+    if session is None:
+        return None
+    context = request.app[CONTEXT]
+    if not session.token:
+        return _BOOTSTRAP if context.settings.admin.token else None
+    token = context.store.tokens.tokens.get(session.token)
+    if token is None or not token.is_valid(time.time()):
+        return None
+    return _bearer(session.token, token)
+
+
+def _not_of_the_console(
+    request: web.Request, access: Access, session: Session
+) -> web.Response | None:
+    """What is wrong with a call that a session makes; to look is always right."""
+    if request.method in ("GET", "HEAD"):
+        return None
+    if "Origin" not in request.headers and request.headers.get("Sec-Fetch-Site") != "same-origin":
+        return problem(
+            403, "foreign_origin", "A browser must say from where it writes; programs send a token."
+        )
+    if not is_csrf_of(session, request.headers.get(CSRF, "")):
+        return problem(403, "csrf", f"Send the header {CSRF} with what GET /api/v1/session tells.")
+    if request.can_read_body and not access.is_stream and not _is_json(request):
+        return problem(
+            415, "unsupported_media_type", "Send the body with Content-Type: application/json."
+        )
+    return None
+
+
+def _is_json(request: web.Request) -> bool:
+    return request.content_type == "application/json"
 
 
 def _hash(text: str) -> bytes:
@@ -89,8 +150,15 @@ def _unauthorized(request: web.Request) -> web.Response:
             response.headers["Retry-After"] = str(int(WINDOW_SECONDS))
             response[TRIED_TOO_OFTEN] = tries == MOST_TRIES + 1  # told once
             return response
-    response = problem(401, "unauthorized", "Send the header Authorization: Bearer TOKEN.")
+    name = cookie_name(request)
+    has_ended = name in request.cookies and "Authorization" not in request.headers
+    detail = "Send the header Authorization: Bearer TOKEN."
+    if has_ended:
+        detail = "The session is over; sign in again."
+    response = problem(401, "unauthorized", detail)
     response.headers["WWW-Authenticate"] = "Bearer"
+    if has_ended:
+        response.del_cookie(name, path="/", secure=request.secure, httponly=True, samesite="Strict")
     return response
 
 
@@ -103,9 +171,11 @@ def _is_own_page(request: web.Request) -> bool:
     if origin is None:
         return True
     try:
-        return urlsplit(origin).netloc == request.headers.get("Host", "")
+        scheme, netloc, *_ = urlsplit(origin)
     except ValueError:
         return False
+    # What spoke TLS to a proxy in front of us reaches us without.
+    return netloc == request.headers.get("Host", "") and (scheme == "https" or not request.secure)
 
 
 def is_own_name(host: str, names: Sequence[str] | None) -> bool:

@@ -44,7 +44,8 @@ def samples(context: AdminContext) -> Iterator[Sample]:
     yield names.WORKERS_CURRENT, (), sum(worker.sequence == newest for worker in workers)
     yield from _processes(context)
     yield from _counted(counted)
-    yield from _dropped(counted, observed)
+    yield from _afterwards(context)
+    yield from _dropped(context, counted, observed)
 
 
 def _processes(context: AdminContext) -> Iterator[Sample]:
@@ -79,9 +80,23 @@ def _counted(counted: Counted) -> Iterator[Sample]:
         yield from _version(version, numbers)
 
 
-def _dropped(counted: Counted, observed: Observed) -> Iterator[Sample]:
+def _afterwards(context: AdminContext) -> Iterator[Sample]:
+    """What was found out about answers after they were given."""
+    if context.shadows is not None:
+        for pairs, count in context.shadows.totals.items():
+            yield names.SHADOW_PAIRS, pairs, count
+    if context.feedback is not None:
+        for ratings, count in context.feedback.totals.items():
+            yield names.FEEDBACK, ratings, count
+
+
+def _dropped(context: AdminContext, counted: Counted, observed: Observed) -> Iterator[Sample]:
     dropped = Counter(counted.dropped)
     dropped["strata"] += observed.dropped
+    if context.shadows is not None and context.shadows.lost:
+        dropped["pairs"] += context.shadows.lost
+    if context.feedback is not None and context.feedback.lost:
+        dropped["answers"] += context.feedback.lost
     for kind, count in dropped.items():
         yield names.DROPPED, (kind,), count
 

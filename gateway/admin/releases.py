@@ -21,7 +21,10 @@ from gateway.errors import RefusedError, UsageError
 MOST_WAIT_SECONDS = 50  # below what clients wait for an answer
 MOST_REASON = 500
 FORMATS = {"markdown": "text/markdown", "json": "application/json", "html": "text/html"}
-NONE = {"release": None, "step": 0, "running": False, "status": None, "evidence": None}
+NONE = {
+    "release": None, "step": 0, "running": False, "status": None, "evidence": None,
+    "warnings": (), "problem": "",
+}  # fmt: skip
 
 
 class Start(msgspec.Struct, forbid_unknown_fields=True):

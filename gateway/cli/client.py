@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import os
 import pwd
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,11 +17,13 @@ from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
 
+from gateway.cli.trust import NO_CA, Trust, why_no_tls
 from gateway.config.secret import Secret
 from gateway.config.secret_file import read_secret
 from gateway.config.variables import GATEWAY_VARIABLE as VARIABLE
 from gateway.errors import (
     ConflictError,
+    ConsentError,
     GatewayUnreachable,
     GraygateError,
     InUseError,
@@ -41,6 +44,7 @@ TOKEN_FILE_VARIABLE = "GRAYGATE_ADMIN__TOKEN_FILE"
 DEFAULT_URL = "http://127.0.0.1:8081"
 _HOST_VARIABLE = "GRAYGATE_ADMIN__HOST"
 _PORT_VARIABLE = "GRAYGATE_ADMIN__PORT"
+_CERT_VARIABLE = "GRAYGATE_ADMIN__TLS_CERT"
 _LOOPBACK = "127.0.0.1"
 PROBLEM = "application/problem+json"
 
@@ -63,6 +67,20 @@ class _FieldError(msgspec.Struct):
 
     field: str
     text: str
+
+
+class _Waiting(msgspec.Struct):
+    """A change that waits for a second person."""
+
+    id: str
+    raises: list[str] = []
+
+
+class _Proposed(msgspec.Struct):
+    """What the gateway says when it wrote nothing, or not all, and proposed the rest."""
+
+    proposals: list[_Waiting] = []
+    written: list[str] = []
 
 
 class _Problem(msgspec.Struct):
@@ -100,8 +118,9 @@ class Reply:
 class Gateway:
     """A gateway's admin port; every call is a connection of its own."""
 
-    def __init__(self, url: SplitResult, token: Secret, by: str) -> None:
+    def __init__(self, url: SplitResult, token: Secret, by: str, trust: Trust = NO_CA) -> None:
         self.url = url.geturl().rstrip("/")
+        self._trust = trust
         self._parts = url
         self._token = token
         self._by = by
@@ -166,6 +185,8 @@ class Gateway:
             if response.status == 200 and kind == takes:
                 return response
             content = response.read()
+            if response.status == 202:
+                raise proposed(content)
         except (OSError, http.client.HTTPException) as error:
             raise self.broken_off(error, is_write=is_write) from None
         raise self._not_done(response.status, kind, content)
@@ -222,6 +243,8 @@ class Gateway:
         kind = response.headers.get_content_type()
         if response.status == 200 and kind == takes:
             return Reply(content, self.url, response.headers.get("ETag", ""))
+        if response.status == 202:
+            raise proposed(content)
         raise self._not_done(response.status, kind, content)
 
     def _not_done(self, status: int, kind: str, content: bytes) -> GraygateError:
@@ -236,25 +259,38 @@ class Gateway:
         host, port = self._parts.hostname or "", self._parts.port
         connection: http.client.HTTPConnection
         if self._parts.scheme == "https":
-            connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS)
+            connection = http.client.HTTPSConnection(
+                host, port, timeout=CONNECT_SECONDS, context=self._trust.context()
+            )
         else:
             connection = http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
         try:
             connection.connect()
+        except ssl.SSLError as error:
+            connection.close()
+            raise GatewayUnreachable(why_no_tls(self.url, error)) from None
         except (OSError, UnicodeError) as error:
             connection.close()
             raise GatewayUnreachable(
                 f"No gateway answers at {self.url} ({_words(error)}); start one with: graygate up, "
                 f"or name another with {FLAG} URL or {VARIABLE}."
             ) from None
+        if isinstance(connection.sock, ssl.SSLSocket):
+            wrong = self._trust.wrong_with(connection.sock, self.url)
+            if wrong:
+                connection.close()
+                raise GatewayUnreachable(wrong)
         connection.sock.settimeout(ANSWER_SECONDS)
         return connection
 
     def _broken_off(self, error: Exception, *, is_write: bool) -> str:
         doubt = "; it may have done it all the same, so look before you repeat it"
+        hint = ""
+        if isinstance(error, ConnectionError) and self._parts.scheme == "http":
+            hint = " If its admin port speaks TLS, name it as https://."
         return (
             f"The gateway at {self.url} gave no whole answer ({_words(error)})"
-            f"{doubt if is_write else ''}."
+            f"{doubt if is_write else ''}.{hint}"
         )
 
     def _refusal(self, status: int, content: bytes) -> GraygateError:
@@ -272,6 +308,20 @@ class Gateway:
         return error_of(problem.code, detail, problems)
 
 
+def proposed(content: bytes) -> GraygateError:
+    """What a command ends with whose change now waits for the consent of a second person."""
+    try:
+        told = msgspec.json.decode(content, type=_Proposed)
+    except (msgspec.DecodeError, UnicodeError):
+        told = _Proposed()
+    waits = "; ".join(f"{one.id} ({', '.join(one.raises)})" for one in told.proposals)
+    done = f" Written: {', '.join(told.written)}." if told.written else ""
+    return ConsentError(
+        f"Not done yet, it waits for the consent of another approver: proposal {waits}.{done} "
+        "They say: graygate proposals approve ID"
+    )
+
+
 def error_of(code: str, detail: str, problems: tuple[Problem, ...] = ()) -> GraygateError:
     """The error of ours that the gateway calls by this code."""
     kind = _BY_CODE.get(code)
@@ -284,13 +334,15 @@ def error_of(code: str, detail: str, problems: tuple[Problem, ...] = ()) -> Gray
 
 def find_gateway(named: str | None, environ: Mapping[str, str]) -> Gateway:
     """The gateway that is named, else the one that runs in this folder, else the usual address."""
-    url, where = named, FLAG
+    url, where, own_cert = named, FLAG, ""
     if url is None:
         url, where = environ.get(VARIABLE) or None, VARIABLE
     if url is None:
         running = read_run_file(RUN_FILE)
         url, where = running.admin_url if running else _usual_url(environ), str(RUN_FILE)
-    return Gateway(_parsed(url, where), _token(environ), _user(environ))
+        own_cert = running.admin_cert if running else environ.get(_CERT_VARIABLE, "")
+    trust = Trust.of(environ, own_cert)
+    return Gateway(_parsed(url, where), _token(environ), _user(environ), trust)
 
 
 def _usual_url(environ: Mapping[str, str]) -> str:
@@ -299,7 +351,8 @@ def _usual_url(environ: Mapping[str, str]) -> str:
     port = environ.get(_PORT_VARIABLE) or DEFAULT_URL.rpartition(":")[2]
     if host in ("0.0.0.0", "::") or not port.isdecimal():
         host = _LOOPBACK
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if environ.get(_CERT_VARIABLE) else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _parsed(url: str, where: str) -> SplitResult:

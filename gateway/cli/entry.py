@@ -63,12 +63,23 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
             "gateway.cli.release:release",
             "Move a route from stable to a candidate, along a plan.",
         ),
+        "shadow": LazyCommand(
+            "gateway.cli.shadow:shadow",
+            "Show how a mirror's answers compare with those of stable.",
+        ),
+        "feedback": LazyCommand(
+            "gateway.cli.feedback:feedback", "Rate an answer, as its user did."
+        ),
         "route": LazyCommand("gateway.cli.route:route", "Add, change or delete a route."),
         "version": LazyCommand(
             "gateway.cli.version:version", "Keep the registry of the versions of a route."
         ),
         "rules": LazyCommand("gateway.cli.rules:rules", "Choose versions by what requests are."),
         "segment": LazyCommand("gateway.cli.segment:segment", "Keep named sets of units."),
+        "proposals": LazyCommand(
+            "gateway.cli.proposals:proposals",
+            "Consent to what others want to give a candidate, or refuse it.",
+        ),
         "apply": LazyCommand("gateway.cli.apply:apply", "Bring the routes to what a file says."),
         "repopulate": LazyCommand(
             "gateway.cli.repopulate:repopulate",

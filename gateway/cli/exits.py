@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from gateway.errors import (
     ConflictError,
+    ConsentError,
     GatewayUnreachable,
     GraygateError,
     NotFoundError,
@@ -29,6 +30,7 @@ class ExitCode(IntEnum):
     DIFFERS = 5
     ENDED = 6
     STILL_RUNS = 7
+    WAITS = 8
     INTERRUPTED = 130
 
 
@@ -42,9 +44,11 @@ MEANINGS: Mapping[ExitCode, str] = MappingProxyType(
         ExitCode.DIFFERS: "something would change (only with --exit-code)",
         ExitCode.ENDED: "the release ended, neither promoted nor rolled back",
         ExitCode.STILL_RUNS: "the time to wait for the release is over; it still runs",
+        ExitCode.WAITS: "proposed: it waits for the consent of a second person",
         ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
     }
 )
+
 
 class DoctorCode(IntEnum):
     """How `graygate doctor` ends; its own, as monitoring programs take such codes."""
@@ -65,6 +69,7 @@ _BY_ERROR: Mapping[type[Exception], ExitCode] = MappingProxyType(
         StoreUnavailable: ExitCode.UNREACHABLE,
         GatewayUnreachable: ExitCode.UNREACHABLE,
         ConflictError: ExitCode.CONFLICT,
+        ConsentError: ExitCode.WAITS,
     }
 )
 

@@ -75,6 +75,8 @@ class Release(msgspec.Struct):
     taken: bool = True
     status: Status | None = None
     evidence: Evidence | None = None
+    warnings: list[str] = []
+    problem: str = ""
 
 
 def headline(seen: Release) -> str:
@@ -100,7 +102,7 @@ def told(seen: Release, after: Release | None = None) -> list[str]:
         known = after.status.decisions if after.status else []
         new = [one for one in status.decisions if one not in known]
         return [_decision(one) for one in new]
-    lines = []
+    lines = [f"it cannot go on: {seen.problem}"] if seen.problem else []
     if status.proposal is not None:
         lines.append(f"proposed: {status.proposal.text} Say: graygate release approve "
                      f"{status.route} --about {status.proposal.about}")  # fmt: skip
@@ -108,6 +110,7 @@ def told(seen: Release, after: Release | None = None) -> list[str]:
         lines += [f"waits for {what}" for what in status.waiting_for]
     if seen.evidence is not None:
         lines += _evidence(seen.evidence)
+    lines += [f"  {warning}" for warning in seen.warnings]
     return lines + [_decision(one) for one in status.decisions[-SHOWN_DECISIONS:]]
 
 

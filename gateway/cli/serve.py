@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 
 import click
 
@@ -43,6 +44,7 @@ def announce(settings: Settings, addresses: Addresses) -> None:
         data_url=addresses.data_url,
         admin_url=addresses.admin_url,
         store_url=settings.redis.url,
+        admin_cert=str(Path(settings.admin.tls_cert).resolve()) if settings.admin.tls_cert else "",
     )
     try:
         write_run_file(RUN_FILE, running)

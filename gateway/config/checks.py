@@ -33,12 +33,13 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _ports(settings)
     yield from _redis(settings)
     yield from _redis_tls(settings)
-    yield from _listen_tls(settings)
+    yield from _own_tls(settings)
     yield from _upstream_tls(settings)
     yield from _endpoints(settings)
     yield from _limits(settings)
     yield from _trusted_proxies(settings)
     yield from _token(settings)
+    yield from _four_eyes(settings)
     yield from _access_log(settings)
     yield from _tracing(settings)
     yield from _prometheus(settings)
@@ -90,8 +91,9 @@ def _redis_tls(settings: Settings) -> Iterator[Finding]:
         yield Finding(("redis.url", *named), what)
 
 
-def _listen_tls(settings: Settings) -> Iterator[Finding]:
+def _own_tls(settings: Settings) -> Iterator[Finding]:
     yield from _tls_files("listen", cert=settings.listen.tls_cert, key=settings.listen.tls_key)
+    yield from _tls_files("admin", cert=settings.admin.tls_cert, key=settings.admin.tls_key)
 
 
 def _upstream_tls(settings: Settings) -> Iterator[Finding]:
@@ -165,6 +167,12 @@ def _token(settings: Settings) -> Iterator[Finding]:
     if not re.fullmatch(r"[!-~]*", admin.token.reveal()):
         what = "must be printable ASCII without blanks: it travels in an Authorization header"
         yield Finding(("admin.token",), what)
+
+
+def _four_eyes(settings: Settings) -> Iterator[Finding]:
+    if settings.admin.four_eyes and not settings.admin.token:
+        what = "tells people apart by their tokens, so it needs admin.token or admin.token_file"
+        yield Finding(("admin.four_eyes", "admin.token"), what)
 
 
 def _access_log(settings: Settings) -> Iterator[Finding]:

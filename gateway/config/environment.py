@@ -9,7 +9,12 @@ from types import MappingProxyType
 from gateway.config.catalog import ENV_PREFIX, catalog
 from gateway.config.layer import Layer, plain
 from gateway.config.suggest import variable_meant
-from gateway.config.variables import CONFIG_VARIABLE, DEBUG_VARIABLE, GATEWAY_VARIABLE
+from gateway.config.variables import (
+    CONFIG_VARIABLE,
+    DEBUG_VARIABLE,
+    GATEWAY_CA_VARIABLE,
+    GATEWAY_VARIABLE,
+)
 
 # Short names that deployment tools and people expect.
 ALIASES: Mapping[str, str] = MappingProxyType({"GRAYGATE_REDIS_URL": "redis.url"})
@@ -19,6 +24,7 @@ OTHER_VARIABLES: Mapping[str, str] = MappingProxyType(
     {
         CONFIG_VARIABLE: "the settings file, when it is not `config/gateway.toml`",
         GATEWAY_VARIABLE: "the admin port that commands speak to, as in `http://127.0.0.1:8081`",
+        GATEWAY_CA_VARIABLE: "CA file that the certificate of that port must chain to",
         DEBUG_VARIABLE: "1 = commands show the traceback of an unexpected error",
     }
 )

@@ -244,6 +244,26 @@ class Admin(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         setting("names that callers may call the admin port by, besides addresses; * = any"),
     ] = ()
+    tls_cert: Annotated[
+        str, setting("certificate chain file; with it the admin port speaks TLS only")
+    ] = ""
+    tls_key: Annotated[str, setting("key file of the certificate")] = ""
+    session_idle_seconds: Annotated[
+        Seconds, setting("seconds until a session of the console ends that nobody uses")
+    ] = 1800.0
+    session_seconds: Annotated[
+        Seconds, setting("seconds until a session of the console ends in any case")
+    ] = 43_200.0
+    four_eyes: Annotated[
+        bool,
+        setting(
+            "what gives a candidate more waits for the consent of a second person, an approver; "
+            "needs a token"
+        ),
+    ] = False
+    proposal_seconds: Annotated[
+        Seconds, setting("seconds that such a change may wait for consent")
+    ] = 86_400.0
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):
@@ -296,7 +316,7 @@ class Tracing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the conductor of releases finds metrics of your own."""
+    """Where releases find metrics of your own, and how answers are compared."""
 
     prometheus_url: Annotated[
         str,
@@ -306,6 +326,13 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     prometheus_seconds: Annotated[
         Seconds, setting("seconds to wait for an answer; a late one counts as no data")
     ] = 5.0
+    compare_plugins: Annotated[
+        tuple[str, ...],
+        setting("functions that may compare texts, as module:function; each has 2 s for a pair"),
+    ] = ()
+    shadow_examples: Annotated[
+        bool, setting("keep pieces of the last answers that differed, redacted, in memory")
+    ] = True
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

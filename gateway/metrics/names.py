@@ -84,6 +84,15 @@ MIRROR_FAILURES = _counter(
     f"kinds: {', '.join(MIRROR_FAILURE_KINDS)}.",
     "route", "version", "kind",
 )  # fmt: skip
+SHADOW_PAIRS = _counter(
+    "shadow_pairs",
+    "Pairs of answers to one request that were compared, by who gave the second one; kinds: "
+    "candidate, self (stable once more); outcomes: same, different, unreadable.",
+    "route", "version", "kind", "outcome",
+)  # fmt: skip
+FEEDBACK = _counter(
+    "feedback", "Ratings of answers; outcomes: good, bad.", "route", "version", "outcome"
+)
 ENDPOINT_HEALTHY = _gauge(
     "endpoint_healthy", "Share of the workers for whom the endpoint is up, 0 to 1.",
     "route", "version", "endpoint",
@@ -96,7 +105,8 @@ CONNECTIONS = _gauge("connections", "Open connections of clients.")
 SHED = _counter("shed", "Requests and connections refused to protect the gateway.", "cause")
 DROPPED = _counter(
     "telemetry_dropped",
-    "Access log lines, spans, and seconds of strata that nobody took in time.",
+    "Access log lines, spans, seconds of strata, pairs of answers to compare, and answers to rate "
+    "that nobody took in time.",
     "kind",
 )
 SPLIT_WEIGHT = _gauge(
@@ -168,7 +178,8 @@ CONFIG_REFUSED = _gauge(
 
 ALL: tuple[Series, ...] = (
     BUILD_INFO, REQUESTS, REQUEST_DURATION, FIRST_BYTE, INTER_CHUNK, ERRORS, IN_FLIGHT, RETRIES,
-    MIRRORED, MIRROR_FAILURES, DECISIONS, SPLIT_WEIGHT, UNITS, VERSION_INFO, ENDPOINT_HEALTHY,
+    MIRRORED, MIRROR_FAILURES, SHADOW_PAIRS, FEEDBACK, DECISIONS, SPLIT_WEIGHT, UNITS,
+    VERSION_INFO, ENDPOINT_HEALTHY,
     PANIC_MODE, CONNECTIONS, SHED, DROPPED, WORKERS, WORKERS_CURRENT, WORKERS_WANTED,
     PROCESS_START, PROCESS_RESTARTS, PROCESS_CRASH_LOOP, PROCESS_OPEN_FDS, PROCESS_MAX_FDS,
     PROCESS_RESIDENT, PROCESS_LOOP_LAG, SETTINGS_RELOADS, SETTINGS_RELOAD_GOOD,

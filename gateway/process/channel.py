@@ -5,7 +5,8 @@ struct with a tag; a field that the other side does not know is skipped, so that
 feed workers of the release before it for as long as a replacement takes.
 
     worker  -> control   Hello, once; Holds after each Update it routes by; Totals every second;
-                         Strata in each second in which something happened that it tells of
+                         Strata in each second in which something happened that it tells of;
+                         Pairs and Answers, as long as there is room for them
     control -> worker    Update: all of it first, then only what changed
 """
 
@@ -18,6 +19,7 @@ import msgspec
 from gateway.errors import ChannelError
 from gateway.metrics.standing import Vitals
 from gateway.metrics.strata import CellCounts, EventCounts, SketchDelta
+from gateway.proxy.pair import Pair
 from gateway.routing.spec import RouteSpec
 
 PROTOCOL: Final = 1
@@ -104,7 +106,20 @@ class Strata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     sketches: tuple[SketchDelta, ...] = ()
 
 
-ToControl = Hello | Holds | Totals | Strata
+class Pairs(msgspec.Struct, frozen=True, kw_only=True, tag="pairs"):
+    """Answers of two versions to one request each, to be compared; may be lost."""
+
+    pairs: tuple[Pair, ...]
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
+    """Which version answered which request, of those that may be rated; may be lost."""
+
+    # Route, version as `Answered` writes it, and ids of eight bytes, one after the other.
+    entries: tuple[tuple[str, str, bytes], ...]
+
+
+ToControl = Hello | Holds | Totals | Strata | Pairs | Answers
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(Update)

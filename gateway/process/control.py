@@ -25,12 +25,16 @@ import uvloop
 from gateway.admin.app import Admin
 from gateway.admin.context import AdminContext
 from gateway.config.endpoints import endpoint_rule
+from gateway.config.log_text import Redactor
 from gateway.config.secret import secrets_in
 from gateway.config.settings import Settings
 from gateway.errors import GraygateError
+from gateway.metrics.numbers import Counted
 from gateway.metrics.standing import ProcessState, Standing
 from gateway.process import log
+from gateway.process.comparing import Comparer
 from gateway.process.feed import Feed
+from gateway.process.feedback import FeedbackDesk
 from gateway.process.handover import (
     ALIVE,
     READY,
@@ -40,6 +44,7 @@ from gateway.process.handover import (
     standing_of,
 )
 from gateway.process.identity import identity_of
+from gateway.process.plugins import Plugins
 from gateway.process.strata import StrataPublisher
 from gateway.process.vitals import Meter, Pulse
 from gateway.release.conduct.controller import Controller
@@ -49,6 +54,8 @@ from gateway.release.conduct.notify.notifier import Notifier
 from gateway.release.conduct.own_metrics import OwnMetrics
 from gateway.release.conduct.prometheus import Prometheus
 from gateway.release.machine.status import Status
+from gateway.routing.spec import RouteSpec
+from gateway.state.ratings import Ratings
 from gateway.state.release import ReleaseRecord
 from gateway.state.snapshot import Snapshot
 from gateway.state.store import Store
@@ -75,6 +82,12 @@ class AdminServer(Protocol):
     async def stop(self) -> None: ...
 
 
+class Runs(Protocol):
+    """What works beside the rest until it is cancelled."""
+
+    async def run(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Health:
     """What control knows of the gateway's processes beside the workers' own words."""
@@ -91,6 +104,7 @@ class Parts:
     admin: AdminServer
     strata: StrataPublisher | None = None
     controller: Controller | None = None
+    beside: tuple[Runs, ...] = ()
 
 
 Build = Callable[[ControlBoot, Feed, Health], Parts]
@@ -125,6 +139,7 @@ class Control:
                 tasks.create_task(self._health.pulse.run()),
                 tasks.create_task(self._watch()),
             ]
+            running += [tasks.create_task(one.run()) for one in self._parts.beside]
             strata = self._parts.strata
             publishing = [] if strata is None else [tasks.create_task(strata.run())]
             if self._parts.controller is not None:
@@ -207,7 +222,10 @@ def build_parts(boot: ControlBoot, feed: Feed, health: Health) -> Parts:
     store = Store(settings.redis, Path(folder) if folder else None, own_id, wrong_place)
     numbers = StrataLog(store.link, store.keys)
     strata = StrataPublisher(feed.strata, numbers, own_id)
-    controller = build_controller(settings, store, own_id)
+    controller = build_controller(settings, store, own_id, feed.ledger.counted)
+    comparer = build_comparer(settings, store, feed)
+    feedback = FeedbackDesk(feed.strata, Ratings(store.link, store.keys))
+    feed.on_pairs, feed.on_answers = comparer.put, feedback.answered
     context = AdminContext(
         settings=settings,
         store=store,
@@ -218,12 +236,32 @@ def build_parts(boot: ControlBoot, feed: Feed, health: Health) -> Parts:
         standing=lambda: health.standing,
         processes=Processes(feed, health).look,
         observed=strata.observed,
-        releases=Desk(store, numbers, [channel.name for channel in settings.notify]),
+        releases=Desk(
+            store,
+            numbers,
+            [channel.name for channel in settings.notify],
+            problems=controller.problems,
+        ),
+        shadows=comparer,
+        feedback=feedback,
     )
-    return Parts(store, Admin(context), strata, controller)
+    return Parts(store, Admin(context), strata, controller, beside=(comparer, feedback))
 
 
-def build_controller(settings: Settings, store: Store, own_id: str) -> Controller:
+def build_comparer(settings: Settings, store: Store, feed: Feed) -> Comparer:
+    """What compares answers of two versions."""
+
+    def spec_of(route: str) -> RouteSpec | None:
+        held = store.snapshot.routes.get(route)
+        return None if held is None else held.spec
+
+    redact = Redactor(secrets_in(settings)) if settings.release.shadow_examples else None
+    return Comparer(feed.strata, spec_of, Plugins(settings.release.compare_plugins), redact)
+
+
+def build_controller(
+    settings: Settings, store: Store, own_id: str, counted: Callable[[], Counted]
+) -> Controller:
     """What conducts releases while this gateway leads."""
 
     def judging(status: Status, record: ReleaseRecord) -> ReleaseJudging:
@@ -237,7 +275,18 @@ def build_controller(settings: Settings, store: Store, own_id: str) -> Controlle
         Notifier(settings.notify),
         OwnMetrics(Prometheus(settings.release)),
         own_id,
+        why_not_ready=lambda status: why_not_ready(status, counted()),
     )
+
+
+def why_not_ready(status: Status, counted: Counted) -> str:
+    """Why the candidate may get no more, as far as this gateway's workers know its endpoints."""
+    shares = [
+        share
+        for (route, version, _), share in counted.endpoints.items()
+        if (route, version) == (status.route, status.candidate)
+    ]
+    return f"no endpoint of {status.candidate} is up" if shares and not any(shares) else ""
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from gateway.errors import ChannelError
 from gateway.process.books import Books
 from gateway.process.channel import (
     PROTOCOL,
+    Answers,
     FrameReader,
     Hello,
     Holds,
+    Pairs,
     Strata,
     ToControl,
     Totals,
@@ -29,6 +32,7 @@ from gateway.process.channel import (
 )
 from gateway.process.publish import ListFiles, difference
 from gateway.process.strata import StrataSums
+from gateway.proxy.pair import Pair
 from gateway.state.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
@@ -70,6 +74,8 @@ class Feed:
         self._books = Books(folder)
         self.ledger = self._books.read()
         self.strata = StrataSums()
+        self.on_pairs: Callable[[tuple[Pair, ...]], None] = _let_go
+        self.on_answers: Callable[[tuple[tuple[str, str, bytes], ...]], None] = _let_go
         self._listening = listening
         self._files = ListFiles(folder)
         self._links: set[_Link] = set()
@@ -186,6 +192,10 @@ class Feed:
                     self._books.keep(link.hello.worker, link.hello.born, message)
             case Strata():
                 self.strata.put(message)
+            case Pairs(pairs=pairs):
+                self.on_pairs(pairs)
+            case Answers(entries=entries):
+                self.on_answers(entries)
             case Hello():
                 raise ChannelError("it introduced itself twice")
 
@@ -214,6 +224,10 @@ class Feed:
         frame = encode(difference(held, wanted, self._files))
         self._encoded = (held, wanted, frame)
         return frame
+
+
+def _let_go(_: object) -> None:
+    """Nobody wants it."""
 
 
 def _hello(body: bytes) -> Hello:

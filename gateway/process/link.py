@@ -28,6 +28,7 @@ _FINISH_SECONDS = 3.0  # longer than it takes to replace a control that was kill
 _LEAST_PAUSE_SECONDS = 0.05
 _MOST_PAUSE_SECONDS = 1.0
 _MOST_WAITING = 120  # strata while control is away: as many seconds
+_MOST_OFFERED_BYTES = 256 * 1024  # unread: beyond that nothing is offered that may be lost
 _MOST_UNREAD_BYTES = 1024 * 1024  # of a control that stands still, which is as good as away
 
 
@@ -108,6 +109,16 @@ class Link:
         while len(self._waiting) > _MOST_WAITING:
             self._waiting.popleft()
             self.dropped += 1
+
+    def offer(self, frame: bytes) -> bool:
+        """Tells control now or never; strata and totals have the room first."""
+        writer = self._writer
+        if writer is None or writer.is_closing():
+            return False
+        if writer.transport.get_write_buffer_size() >= _MOST_OFFERED_BYTES:
+            return False
+        writer.write(frame)
+        return True
 
     def _send_waiting(self) -> None:
         writer = self._writer

@@ -19,6 +19,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     data_url: str
     admin_url: str
     store_url: str = ""  # without a password
+    admin_cert: str = ""  # file of the admin port's certificate
 
 
 def write_run_file(path: Path, running: Running) -> None:

@@ -46,6 +46,8 @@ class Sockets:
     channel: socket.socket
     runtime_dir: Path
     is_passed: bool = False  # whether somebody else keeps the data port's socket, and its queue
+    data_scheme: str = "http"
+    admin_scheme: str = "http"
 
     @property
     def channel_path(self) -> str:
@@ -53,11 +55,11 @@ class Sockets:
 
     @property
     def data_url(self) -> str:
-        return url_of(self.data[0])
+        return url_of(self.data[0], self.data_scheme)
 
     @property
     def admin_url(self) -> str:
-        return url_of(self.admin)
+        return url_of(self.admin, self.admin_scheme)
 
     def close_data(self) -> None:
         """New connections are refused as soon as the workers let go of the port as well."""
@@ -92,7 +94,15 @@ def open_sockets(
         channel.bind(str(runtime_dir / _CHANNEL_NAME))
         channel.listen(settings.listen.backlog)
         undo.pop_all()
-    return Sockets(data, admin, channel, runtime_dir, is_passed=given.data is not None)
+    return Sockets(
+        data,
+        admin,
+        channel,
+        runtime_dir,
+        is_passed=given.data is not None,
+        data_scheme="https" if settings.listen.tls_cert else "http",
+        admin_scheme="https" if settings.admin.tls_cert else "http",
+    )
 
 
 def open_data(settings: Settings, workers: int) -> tuple[socket.socket, ...]:
@@ -157,14 +167,14 @@ def turn_away(listening: socket.socket) -> bool:
     return True
 
 
-def url_of(listening: socket.socket) -> str:
+def url_of(listening: socket.socket, scheme: str = "http") -> str:
     """Where to connect to from this machine."""
     host, port = listening.getsockname()[:2]
     if host == "0.0.0.0":
         host = "127.0.0.1"
     elif host == "::":
         host = "::1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 _Address = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]

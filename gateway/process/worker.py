@@ -35,6 +35,7 @@ from gateway.process.handover import (
 )
 from gateway.process.identity import identity_of
 from gateway.process.link import Link
+from gateway.process.outlet import Outlet
 from gateway.process.picture import Picture
 from gateway.process.second import WORKERS_SEND_AFTER, seconds_until
 from gateway.process.sockets import turn_away
@@ -63,6 +64,8 @@ class Worker:
         self._pulse = Pulse(lambda: lifeline.say(ALIVE))
         hello = Hello(worker=boot.index, pid=os.getpid(), born=time.monotonic_ns())
         self._link = Link(boot.channel_path, hello, self._take, self._count)
+        self._outlet = Outlet(self._link)
+        self._plane.on_pair = self._outlet.tell_pair
 
     def __repr__(self) -> str:
         return f"<Worker {self._boot.index} with {self._plane.table!r}>"
@@ -112,6 +115,7 @@ class Worker:
 
     def _count(self) -> Totals:
         dropped = {"strata": self._link.dropped} if self._link.dropped else {}
+        dropped |= self._outlet.dropped(self._plane.answered.dropped)
         return totals_of(self._plane, self._meter.vitals(self._pulse.lag_seconds), dropped)
 
     async def _measure(self) -> None:
@@ -121,6 +125,9 @@ class Worker:
 
     def _say_strata(self) -> None:
         now = int(time.time())
+        answers = self._plane.answered.take()
+        if answers:
+            self._outlet.tell_answers(answers)
         cells, events, sketches = self._plane.strata.take(now)
         if cells or events:
             self._link.say(

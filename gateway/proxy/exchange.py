@@ -404,6 +404,9 @@ class Exchange(Arrival):
             self.phase = _DONE
             if self.cell is not None:
                 settle(self, self.cell, now)
+            view = self.route
+            if view is not None and view.rated_places:
+                plane.answered.note(self, view)
         if plane.access_log is not None:
             plane.access_log.add(self, now)
         if self.trace is not None and plane.tracer is not None:

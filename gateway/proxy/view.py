@@ -6,6 +6,7 @@ from gateway.config.settings import Settings
 from gateway.http1.request import RequestHead
 from gateway.metrics.recorder import StrataRecorder, Tally
 from gateway.proxy.mirroring import mirroring_of
+from gateway.routing.bucket import threshold
 from gateway.routing.decide import Reason
 from gateway.routing.facts import canonical_path
 from gateway.routing.table import Route, Table
@@ -66,6 +67,7 @@ class RouteView:
         "name",
         "outcomes",
         "queue_seconds",
+        "rated_places",
         "retries",
         "rewrites",
         "route",
@@ -85,6 +87,7 @@ class RouteView:
         self.dialect = spec.dialect
         self.retries = spec.retries
         self.mirror = mirroring_of(spec, route.salt)  # None = nothing is copied
+        self.rated_places = threshold(spec.feedback)  # 0 = no answer can be rated
         self.wants_body = route.wants_body
         rewrites = {v: one.rewrite_model for v, one in spec.versions.items() if one.rewrite_model}
         self.rewrites = rewrites or None  # version -> the model's name that it is asked for

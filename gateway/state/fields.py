@@ -162,11 +162,9 @@ def _comparison(text: str) -> str:
     """Kept as it was written: whoever compares reads it again."""
     if len(text.encode()) > MAX_COMPARISON_BYTES:
         raise ValueError(f"is longer than {MAX_COMPARISON_BYTES} bytes")
-    try:
-        read_spec(text)
-    except ValueError as error:
-        example = '{"kind": "label", "path": "label"}'
-        raise ValueError(f"{error}; write JSON, for instance {{}} or {example}") from None
+    if not text.startswith("{"):
+        raise ValueError(f'{short(text)} is no JSON object; write {{}} or {{"kind": "label"}}')
+    read_spec(text)
     return text
 
 

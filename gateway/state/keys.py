@@ -27,6 +27,8 @@ class Part(StrEnum):
     FINISHED = "finished"
     HISTORY = "history"
     STRATA = "strata"
+    ANSWERED = "answered"
+    RATED = "rated"
     SEGMENT = "segment"
     SEGMENT_HISTORY = "segment_history"
     INSTANCES = "instances"
@@ -34,6 +36,7 @@ class Part(StrEnum):
     TOKENS = "tokens"
     AUDIT = "audit"
     RELEASES = "releases"
+    PROPOSALS = "proposals"
     ANSWERS = "answers"
     ANSWERS_DUE = "answers_due"
 
@@ -54,7 +57,7 @@ ROUTE_PARTS = (
 # Keys that belong to no route and no segment.
 ALONE = (
     *("routes", "instances", "leader", "tokens", "audit", "releases"),
-    *("answers", "answers_due"),
+    *("proposals", "answers", "answers_due"),
 )
 
 
@@ -103,6 +106,11 @@ class Keys:
         return f"{self.prefix}releases"
 
     @property
+    def proposals(self) -> str:
+        """Changes that wait for the consent of a second person."""
+        return f"{self.prefix}proposals"
+
+    @property
     def answers(self) -> str:
         """What calls with an Idempotency-Key were answered."""
         return f"{self.prefix}answers"
@@ -126,6 +134,12 @@ class Keys:
 
     def history(self, route: str) -> str:
         return self.part(route, Part.HISTORY)
+
+    def answered(self, route: str, block: int) -> str:
+        return f"{self.part(route, Part.ANSWERED)}:{block}"
+
+    def rated(self, route: str, id: str, family: str) -> str:
+        return f"{self.part(route, Part.RATED)}:{id}:{family}"
 
     def of_route(self, route: str) -> tuple[str, ...]:
         """The keys of which at least one exists while the store holds anything of the route."""
@@ -153,6 +167,10 @@ class Keys:
                 return Place(Part.ROUTE, route)
             case ["route", route, "whitelist", version] if is_name(route) and is_name(version):
                 return Place(Part.WHITELIST, route, version)
+            case ["route", route, "answered", block] if is_name(route) and block.isdecimal():
+                return Place(Part.ANSWERED, route, block)
+            case ["route", route, "rated", id, family] if is_name(route) and is_name(family):
+                return Place(Part.RATED, route, id)
             case ["route", route, part] if is_name(route) and part in ROUTE_PARTS:
                 return Place(Part(part), route)
         return None

@@ -328,6 +328,8 @@ class ListReader:
     def _scan_soon(self, name: str) -> None:
         self._to_scan[name] = None
         self._scan_wanted.set()
+        # At once: who waits for the scans would else find them done, and go round for ever.
+        self._scans_done.clear()
 
     def _is_coming(self, name: str) -> bool:
         return name in self._to_scan or name == self._scanning

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypeAlias
 
 from gateway.errors import ConflictError, RefusedError, StoreError
@@ -25,6 +26,7 @@ from gateway.state.script import SAVE
 COMMANDS_AT_ONCE = 50
 MOST_COMMANDS = 200  # that wait; more are a script gone wild, or nobody leads
 MOST_COMMAND_BYTES = 4096
+NO_WEIGHTS: Mapping[str, str] = MappingProxyType({})
 FINISHED_KEPT = 20  # of each route, with all that a report needs
 
 Words: TypeAlias = tuple[str | bytes | int, ...]
@@ -41,7 +43,7 @@ class ReleaseRecord:
 
     id: str = ""  # what goes into the salt
     release: str = ""  # the release that runs, or ran last
-    is_running: bool = False
+    is_running: bool = False  # or has something left to say
     step: int = 0  # number of writes so far
     term: str = ""  # of the leader that wrote last
     status: bytes = b""  # of the machine, as JSON
@@ -59,20 +61,21 @@ class ReleaseUpdate:
     fields: Mapping[str, str | bytes] = field(default_factory=dict)
     gone: tuple[str, ...] = ()  # fields to remove
     commands_taken: int = 0  # so many of the oldest commands are done with
-    running: bool | None = None  # True = it starts now, False = it is over, None = neither
+    begins: bool = False  # a release that nobody has said anything to yet
+    running: bool | None = None  # False = all is said and done; None = as it was
     finished: bytes = b""  # what is kept of a release that ends, or made room for another
 
     def operations(self, route: str) -> list[Operation]:
         """The commands, keys numbered as in `release_keys`."""
         words: list[str | bytes] = ["step", str(self.step + 1)]
-        if self.running is not None:
-            words += ["running", str(int(self.running))]
+        if self.running is not None or self.begins:
+            words += ["running", str(int(self.begins or bool(self.running)))]
         for name, value in self.fields.items():
             words += [name, value]
         operations: list[Operation] = [(1, "HSET", tuple(words))]
         if self.gone:
             operations.append((1, "HDEL", self.gone))
-        if self.running:
+        if self.begins:
             operations += [(2, "DEL", ()), (3, "SADD", (route,))]
         elif self.commands_taken:
             operations.append((2, "LTRIM", (self.commands_taken, -1)))
@@ -204,13 +207,29 @@ class ReleaseStore:
         except StoreError as error:
             raise of_other_type(error, key, "list") from None
 
-    async def save(self, route: str, update: ReleaseUpdate, term: str = "") -> None:
-        """Write what moves no weight; ConflictError when the release or the lease moved on."""
-        keys = release_keys(self.keys, route)
+    async def save(
+        self,
+        route: str,
+        update: ReleaseUpdate,
+        term: str = "",
+        weights: Mapping[str, str] = NO_WEIGHTS,
+    ) -> None:
+        """Write what moves no weight; ConflictError when the release or the lease moved on.
+
+        `weights` are written past the history, as by redis-cli: only where a candidate must lose
+        its traffic and the history takes no entry.
+        """
+        keys = (
+            *release_keys(self.keys, route),
+            self.keys.leader,
+            self.keys.part(route, Part.WEIGHTS),
+        )
+        operations = update.operations(route)
+        operations += [(6, "HSET", pair) for pair in weights.items()]
         words: list[str | bytes | int] = [term, update.step, route]
-        for number, command, arguments in update.operations(route):
+        for number, command, arguments in operations:
             words += [number, command, len(arguments), *arguments]
-        reply = await (await self._link()).script(SAVE, [*keys, self.keys.leader], words)
+        reply = await (await self._link()).script(SAVE, keys, words)
         match reply:
             case b"ok":
                 return

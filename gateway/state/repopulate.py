@@ -10,9 +10,11 @@ import msgspec
 from gateway.errors import RefusedError
 from gateway.routing.lists import PackedTable
 from gateway.state.keeper import Keeper
+from gateway.state.keys import Part
 from gateway.state.link import Link
 from gateway.state.members import ListReader
 from gateway.state.needs import lists_of
+from gateway.state.release import ReleaseUpdate
 from gateway.state.snapshot import HeldRoute, MemberList
 from gateway.state.write import Author, Change, Writer, list_key
 
@@ -44,12 +46,21 @@ async def repopulate(
         key = list_key(writer.keys, members.name)
         for ids in _portions(_ids(members, lists)):
             await link.call("SADD", key, *ids)
-    return {name: await _put_back(writer, route, author) for name, route in lost.items()}
+    return {name: await _put_back(link, writer, route, author) for name, route in lost.items()}
 
 
-async def _put_back(writer: Writer, route: HeldRoute, author: Author) -> int:
-    change = Change(lambda _: route.state)
-    return (await writer.change(route.spec.name, change, author)).revision
+async def _put_back(link: Link, writer: Writer, route: HeldRoute, author: Author) -> int:
+    name, salt = route.spec.name, route.spec.salt
+    release = None
+    if salt.startswith(f"{name}:") and not route.state.route.get("salt"):
+        # Without it the salt would be another one, and every user be dealt anew.
+        key = writer.keys.part(name, Part.RELEASE)
+        known, step = await link.transaction([("HGET", key, "id"), ("HGET", key, "step")])
+        if not known:
+            at = int(step) if isinstance(step, bytes) and step.isdigit() else 0
+            release = ReleaseUpdate(at, {"id": salt.removeprefix(f"{name}:")})
+    change = Change(lambda _: route.state, release=release)
+    return (await writer.change(name, change, author)).revision
 
 
 def _ids(members: MemberList, lists: ListReader) -> Iterator[bytes]:

@@ -167,12 +167,12 @@ return {'ok', revision, now}
 )
 
 # Writes what belongs to a release alone: no weight moves, so the history has nothing to tell.
-# KEYS 1 release, 2 commands, 3 releases, 4 finished, 5 leader
+# KEYS 1 release, 2 commands, 3 releases, 4 finished, 5 leader, 6 weights
 # ARGV 1 term the leader must hold, or "", 2 step that the release must be at, 3 route
 #      then the operations: key number, command, number of arguments, arguments
 # Answer "ok", "term", "step", or "type" when a key is of another type.
 SAVE = """
-for i, wanted in ipairs({'hash', 'list', 'set', 'list'}) do
+for i, wanted in pairs({'hash', 'list', 'set', 'list', [6] = 'hash'}) do
   local kind = redis.call('TYPE', KEYS[i]).ok
   if kind ~= 'none' and kind ~= wanted then return 'type' end
 end

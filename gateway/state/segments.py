@@ -13,18 +13,21 @@ from typing import cast
 
 from gateway.errors import (
     ConflictError,
+    ConsentError,
     InUseError,
     NotFoundError,
     RefusedError,
     StoreDenied,
     StoreError,
 )
+from gateway.routing.exposure import segment_raised
 from gateway.routing.lists import segment_name
 from gateway.routing.rules import segments_of
 from gateway.state.history import Delta, read_entries, read_newest_entries, way_back
 from gateway.state.keys import NAME_RULE, Keys, Part, SegmentKeys, is_name
 from gateway.state.link import Link
 from gateway.state.pending import portions
+from gateway.state.proposals import Moved, Wish
 from gateway.state.reader import of_other_type
 from gateway.state.segment_script import SEGMENT
 from gateway.state.snapshot import Snapshot
@@ -113,7 +116,24 @@ class Segments:
                 f"These ids are too many for one change; send at most {MAX_IDS_PER_CHANGE}."
             )
         check_ids(delta)
+        if author.needs_consent:
+            await self._must_lower(name, delta, author, expected_revision)
         return await self._write(name, signed_ids(delta), author, expected_revision)
+
+    async def _must_lower(
+        self, name: str, delta: Delta, author: Author, expected: int | None
+    ) -> None:
+        """Raise ConsentError when rules may give a candidate more because of this."""
+        specs = {route: held.spec for route, held in self._snapshot().routes.items()}
+        reasons = segment_raised(name, specs, bool(delta.added), bool(delta.removed))
+        if reasons:
+            await self._must_stand(name, expected)
+            moved = Moved(tuple(sorted(delta.added)), tuple(sorted(delta.removed)))
+            revision = await self.revision(name)
+            wish = Wish(
+                reasons=reasons, revision=revision, segment=name, lists={segment_name(name): moved}
+            )
+            raise ConsentError(f"{'; '.join(reasons)}: that takes two people.", (wish,), author.why)
 
     async def delete(
         self, name: str, author: Author, expected_revision: int | None = None
@@ -147,6 +167,14 @@ class Segments:
         goal = await asyncio.to_thread(way_back, name, revision, entries, may_be_deleted=True)
         newest = entries[-1].revision
         written = Written(newest, changed=False)
+        delta = goal.lists.get(segment_name(name), Delta())
+        if author.needs_consent:
+            if len(delta.added) + len(delta.removed) > IDS_PER_REVISION:
+                raise RefusedError(
+                    f"This moves more than {IDS_PER_REVISION} ids, too many for the consent of a "
+                    "second person; go back in steps."
+                )
+            await self._must_lower(name, delta, author, newest)
         for delta in portions(goal.lists.get(segment_name(name), Delta()), IDS_PER_REVISION):
             step = await self._write(name, signed_ids(delta), author, written.revision)
             written = Written(step.revision, written.changed or step.changed)

@@ -21,6 +21,7 @@ from gateway.state.lastgood import LastGood
 from gateway.state.leader import Leader, Recorder
 from gateway.state.link import Link
 from gateway.state.members import ListReader
+from gateway.state.proposals import Proposals
 from gateway.state.release import ReleaseStore
 from gateway.state.repopulate import repopulate
 from gateway.state.segments import Segments
@@ -94,6 +95,7 @@ class Store:
         self.segments = Segments(self._work.get, self.keys, lambda: self.snapshot)
         self.releases = ReleaseStore(self._work.get, self.keys)
         self.answers = Answers(self._work.get, self.keys)
+        self.proposals = Proposals(self._work.get, self.keys)
         self.audit = AuditTrail(self._work.get, self.keys)
         self.token_writer = TokenWriter(self._work.get, self.keys, self.tokens, self.audit)
         self.leader = Leader(self._work.get, self.keys, own_id)

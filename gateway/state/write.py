@@ -13,13 +13,23 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gateway.errors import ConflictError, NotFoundError, Problem, RefusedError, StoreError
+from gateway.errors import (
+    ConflictError,
+    ConsentError,
+    NotFoundError,
+    Problem,
+    RefusedError,
+    StoreError,
+)
+from gateway.routing.exposure import raised
 from gateway.routing.lists import blacklist_name, whitelist_name
+from gateway.routing.spec import RouteSpec
 from gateway.state.contract import MAX_RULES, validate
 from gateway.state.history import Delta, read_entries, way_back
 from gateway.state.keys import NAME_RULE, Keys, Part, is_name
 from gateway.state.link import Link
 from gateway.state.pending import portions
+from gateway.state.proposals import Moved, Wish
 from gateway.state.raw import RawRoute, RouteState
 from gateway.state.reader import read_route_names, read_routes
 from gateway.state.release import ReleaseUpdate, moved_on, release_keys
@@ -49,6 +59,7 @@ class Author:
     via: str
     origin: str = ""
     why: str = ""
+    needs_consent: bool = False  # to give a candidate more
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +113,10 @@ class Writer:
             after = change.edit(before)
             if change.require is not None:
                 await change.require(link, before, after)
-            self.judge(raw, after)
+            spec = self.judge(raw, after)
             self._check_whitelists(route, after, change.lists)
+            if author.needs_consent and change.release is None:
+                self._must_lower(raw, after, spec, change.lists, author)
             operations = [
                 *_small_operations(before, after, route),
                 *_list_operations(change.lists, signed_ids),
@@ -135,6 +148,11 @@ class Writer:
         if expected_revision not in (None, newest):
             raise _conflict(route, newest, expected_revision)
         steps = {n: list(portions(d, IDS_PER_REVISION)) for n, d in goal.lists.items()}
+        if author.needs_consent and max(map(len, steps.values()), default=0) > 1:
+            raise RefusedError(
+                f"This moves more than {IDS_PER_REVISION} ids, too many for the consent of a "
+                "second person; go back in steps."
+            )
         written = Written(newest, changed=False)
         for number in range(max(1, *map(len, steps.values())) if steps else 1):
             lists = {name: deltas[number] for name, deltas in steps.items() if number < len(deltas)}
@@ -262,8 +280,8 @@ class Writer:
         """The route as a change would find it; its state may be empty."""
         return await self._recorded(await self._link(), route)
 
-    def judge(self, raw: RawRoute, after: RouteState) -> None:
-        """Raise unless the route would be valid."""
+    def judge(self, raw: RawRoute, after: RouteState) -> RouteSpec:
+        """What the route would be; raises unless that is valid."""
         proposed = RawRoute(
             name=raw.name,
             route={k.encode(): v.encode() for k, v in after.route.items()},
@@ -279,6 +297,33 @@ class Writer:
                 f"Refused, nothing was written: {texts}",
                 tuple(Problem(one.field or one.key, one.text) for one in verdict.refused),
             )
+        return verdict.spec
+
+    def _must_lower(
+        self,
+        raw: RawRoute,
+        after: RouteState,
+        spec: RouteSpec,
+        lists: Mapping[str, Delta],
+        author: Author,
+    ) -> None:
+        """Raise ConsentError when this gives a candidate more than it has."""
+        held = validate(raw, self.keys, self._wrong_place).spec
+        moves = {name: (delta.added, delta.removed) for name, delta in lists.items()}
+        reasons = raised(held, spec, moves)
+        if reasons:
+            wish = Wish(
+                reasons=reasons,
+                revision=raw.revision,
+                route=raw.name,
+                before=raw.state(),
+                after=after,
+                lists={
+                    name: Moved(tuple(sorted(delta.added)), tuple(sorted(delta.removed)))
+                    for name, delta in lists.items()
+                },
+            )
+            raise ConsentError(f"{'; '.join(reasons)}: that takes two people.", (wish,), author.why)
 
     @staticmethod
     def _check_whitelists(route: str, after: RouteState, lists: Mapping[str, Delta]) -> None:

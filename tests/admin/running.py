@@ -25,8 +25,13 @@ from gateway.config.settings import Redis, Settings
 from gateway.metrics.numbers import Counted
 from gateway.metrics.standing import ProcessState, Standing
 from gateway.metrics.strata import Observed
+from gateway.process.comparing import Comparer
+from gateway.process.feedback import FeedbackDesk
+from gateway.process.plugins import Plugins
+from gateway.process.strata import StrataSums
 from gateway.release.conduct.desk import Desk
 from gateway.routing.table import Identity
+from gateway.state.ratings import Ratings
 from gateway.state.store import Store
 from gateway.state.strata import StrataLog
 from tests.servers import HOST, Server
@@ -69,6 +74,7 @@ class Running:
     store: Store
     port: int
     session: ClientSession
+    scheme: str = "http"
     workers: list[Worker] = field(default_factory=list)
     counted: Counted = field(default_factory=Counted)
     standing: Standing = field(default_factory=lambda: Standing(workers=2))
@@ -77,7 +83,7 @@ class Running:
 
     @property
     def url(self) -> str:
-        return f"http://{HOST}:{self.port}"
+        return f"{self.scheme}://{HOST}:{self.port}"
 
     async def ask(self, method: str, path: str, content: object = None, **headers: str) -> Answer:
         """One call; `content` is sent as JSON, or as it is when it is bytes or Text.
@@ -143,9 +149,14 @@ async def running(
     hosts: tuple[str, ...] = (),
     state_dir: Path | None = None,
     override_key: bytes = b"",
+    **admin: Any,
 ) -> AsyncIterator[Running]:
-    """Starts the API on a free port; the store is followed until the block ends."""
-    settings = Settings(redis=redis, admin=AdminSettings(token=Secret(token), hosts=hosts))
+    """Starts the API on a free port; the store is followed until the block ends.
+
+    `admin` are more settings of that section.
+    """
+    own = AdminSettings(token=Secret(token), hosts=hosts, **admin)
+    settings = Settings(redis=redis, admin=own)
     store = Store(redis, state_dir, "gateway-1", endpoint_rule(settings).wrong_with_url)
     sock = socket.create_server((HOST, 0))
     async with ClientSession() as session:
@@ -160,8 +171,11 @@ async def running(
             processes=lambda: side.processes,
             observed=lambda: side.observed,
             releases=Desk(store, StrataLog(store.link, store.keys), ["team"], heard_seconds=0.05),
+            shadows=shadows,
+            feedback=feedback,
         )
-        side = Running(Admin(context), store, sock.getsockname()[1], session)
+        scheme = "https" if own.tls_cert else "http"
+        side = Running(Admin(context), store, sock.getsockname()[1], session, scheme)
         following = asyncio.create_task(store.run())
         try:
             await side.admin.start(sock)

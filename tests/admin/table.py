@@ -45,6 +45,9 @@ CALLS: Mapping[tuple[str, str], Call] = {
     ("GET", "/readyz"): Call("/readyz", kind="text/plain"),
     ("GET", "/metrics"): Call("/metrics", kind="text/plain"),
     ("GET", "/api/v1/whoami"): Call("/api/v1/whoami"),
+    ("GET", "/api/v1/session"): Call("/api/v1/session"),
+    ("POST", "/api/v1/session"): Call("/api/v1/session"),
+    ("DELETE", "/api/v1/session"): Call("/api/v1/session"),
     ("GET", "/api/v1/state"): Call("/api/v1/state"),
     ("GET", "/api/v1/events"): Call("/api/v1/events?follow=no", kind="text/event-stream"),
     ("GET", "/api/v1/numbers"): Call("/api/v1/numbers"),
@@ -147,6 +150,16 @@ CALLS: Mapping[tuple[str, str], Call] = {
     ("POST", "/api/v1/apply"): Call(
         "/api/v1/apply", {"routes": {"chat": {}}}, needs_store=True, role=Role.OPERATOR
     ),
+    ("GET", "/api/v1/routes/{route}/shadow"): Call("/api/v1/routes/chat/shadow"),
+    ("GET", "/api/v1/routes/{route}/shadow/examples"): Call(
+        "/api/v1/routes/chat/shadow/examples", role=Role.OPERATOR
+    ),
+    ("POST", "/api/v1/routes/{route}/feedback"): Call(
+        "/api/v1/routes/chat/feedback",
+        {"request_id": "r1", "label": "up"},
+        needs_store=True,
+        role=Role.OPERATOR,
+    ),
     ("GET", "/api/v1/segments"): Call("/api/v1/segments", needs_store=True),
     ("POST", "/api/v1/segments/{segment}"): Call(
         "/api/v1/segments/chat", {"add": ["alice"]}, needs_store=True, is_write=True
@@ -190,6 +203,23 @@ CALLS: Mapping[tuple[str, str], Call] = {
     ),
     ("GET", "/api/v1/routes/{route}/releases"): Call(
         "/api/v1/routes/chat/releases", needs_store=True
+    ),
+    ("GET", "/api/v1/proposals"): Call("/api/v1/proposals", needs_store=True),
+    ("POST", "/api/v1/proposals/{proposal}/approve"): Call(
+        "/api/v1/proposals/0a1b2c3d/approve",
+        {},
+        needs_store=True,
+        role=Role.APPROVER,
+        status=404,
+        kind="application/problem+json",
+    ),
+    ("POST", "/api/v1/proposals/{proposal}/refuse"): Call(
+        "/api/v1/proposals/0a1b2c3d/refuse",
+        {},
+        needs_store=True,
+        role=Role.OPERATOR,
+        status=404,
+        kind="application/problem+json",
     ),
     ("POST", "/api/v1/repopulate"): Call("/api/v1/repopulate", {}, needs_store=True),
     ("DELETE", "/api/v1/routes/{route}"): Call(

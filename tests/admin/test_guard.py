@@ -78,7 +78,7 @@ async def test_A01_every_role_may_do_what_its_place_in_the_table_says_and_no_mor
                         b"{" if call.content is not None else None,
                         authorization=f"Bearer {token}",
                     )  # fmt: skip
-                    allowed = (200,) if method == "GET" else (400, 404)
+                    allowed = (200, 404) if method == "GET" else (400, 404)
                     assert answer.status in allowed, (role, call, answer)
                 elif is_allowed:
                     assert (await called(side, token, method, call)).status == 200, (role, call)
@@ -108,7 +108,7 @@ async def test_A01_a_token_for_some_routes_reaches_no_other(store: Server) -> No
                 foreign = await called(side, token, method, call, call.path.replace("chat", "rank"))
                 assert (foreign.status, foreign.json["code"]) == (403, "forbidden"), call
             elif call.path.endswith(
-                ("/whoami", "/state", "/routes", "/numbers", "/events?follow=no")
+                ("/whoami", "/session", "/state", "/routes", "/numbers", "/events?follow=no")
             ):
                 assert own.status == 200
                 assert b"rank" not in own.body

@@ -48,6 +48,7 @@ class TestShow:
             **{"max_requests": 1024, "max_pending": 1024, "max_connections": 1024},
             **{"health": "/ok", "health_interval": 2.0, "body_limit": 1_000_000},
             **{"mirror": "v3", "mirror_percent": 5.0, "mirror_credentials": False},
+            **{"mirror_self": 20.0, "compare": "", "feedback": 0.0},
             **{"timeout_queue": 2.0, "timeout_connect": None, "timeout_first_byte": None},
             **{"timeout_idle": None, "timeout_total": None},
         }

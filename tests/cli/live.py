@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from click.testing import CliRunner, Result
 
@@ -47,7 +48,7 @@ class Live:
 
 
 @contextmanager
-def live(redis: Redis, *, token: str = "") -> Iterator[Live]:
+def live(redis: Redis, *, token: str = "", **admin: Any) -> Iterator[Live]:
     """Runs the API in a thread until the block ends."""
     sides: list[Running] = []
     must_end = asyncio.Event()
@@ -55,7 +56,7 @@ def live(redis: Redis, *, token: str = "") -> Iterator[Live]:
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
-        async with running(redis, token=token) as side:
+        async with running(redis, token=token, **admin) as side:
             sides.append(side)
             loops.append(asyncio.get_running_loop())
             is_up.set()

@@ -292,7 +292,7 @@ class TestNoGateway:
     def test_one_that_does_not_speak_tls_is_told(self, up: Live, run: Run) -> None:
         done = run("get", "--gateway", up.url.replace("http:", "https:"))
         assert done.exit_code == 3
-        assert done.stderr.startswith("graygate: No gateway answers at https://127.0.0.1:")
+        assert done.stderr.startswith("graygate: What answers at https://127.0.0.1:")
         assert done.stderr.count("\n") == 1
 
 

@@ -16,6 +16,7 @@ from gateway.errors import GraygateError, Problem
         (errors.NotFoundError("x"), ExitCode.FAILED),
         (errors.RefusedError("x"), ExitCode.FAILED),
         (errors.ConflictError("x"), ExitCode.CONFLICT),
+        (errors.ConsentError("x"), ExitCode.WAITS),
         (errors.StoreUnavailable("x"), ExitCode.UNREACHABLE),
         (errors.GatewayUnreachable("x"), ExitCode.UNREACHABLE),
         (errors.StoreDenied("x"), ExitCode.FAILED),
@@ -27,5 +28,5 @@ def test_every_kind_of_error_has_its_exit_code(error: GraygateError, code: ExitC
 
 
 def test_the_codes_are_the_documented_ones_and_each_has_a_meaning() -> None:
-    assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 4, 5, 6, 7, 130]
+    assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]
     assert set(MEANINGS) == set(ExitCode)

@@ -103,13 +103,14 @@ def test_a_prefix_with_a_colon_is_fine(prefix: str) -> None:
     assert told(Settings(redis=Redis(prefix=prefix))) == []
 
 
-@pytest.mark.parametrize("section", ["redis", "listen", "upstream"])
+@pytest.mark.parametrize("section", ["redis", "listen", "upstream", "admin"])
 def test_tls_files_must_be_there(section: str) -> None:
     cert, key = "no.crt", "\0"
     settings = {
         "redis": Settings(redis=Redis(url="rediss://h", tls_cert=cert, tls_key=key)),
         "listen": Settings(listen=Listen(tls_cert=cert, tls_key=key)),
         "upstream": Settings(upstream=Upstream(tls_cert=cert, tls_key=key)),
+        "admin": Settings(admin=Admin(tls_cert=cert, tls_key=key)),
     }[section]
     assert told(settings) == [
         (f"{section}.tls_cert", "names a file that is not there"),

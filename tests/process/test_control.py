@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from gateway.metrics.numbers import Counted
+from gateway.process.control import why_not_ready
 from tests.process.harness import Gateway, Model, wait_until
+from tests.release.conduct.test_edits import STATUS
 from tests.servers import Valkey
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -141,3 +144,18 @@ def test_the_gateway_is_not_ready_from_the_moment_it_is_told_to_end(
         assert admin(gw, "/healthz") == (200, b"ok\n")
         gw.signal(signal.SIGTERM)
     assert gw.wait() == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("shares", "why"),
+    [
+        ({}, ""),  # nobody checks them
+        ({("chat", "v2", "a"): 0.0, ("chat", "v2", "b"): 0.5}, ""),
+        ({("chat", "v2", "a"): 0.0, ("chat", "v1", "a"): 1.0}, "no endpoint of v2 is up"),
+        ({("rank", "v2", "a"): 0.0}, ""),
+    ],
+)
+def test_a_candidate_of_which_nothing_is_up_is_not_ready(
+    shares: dict[tuple[str, str, str], float], why: str
+) -> None:
+    assert why_not_ready(STATUS, Counted(endpoints=shares)) == why

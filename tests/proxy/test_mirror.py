@@ -24,6 +24,7 @@ from tests.proxy.mirrored import (
     pairs_of,
     settled,
     the_copy,
+    the_pair,
 )
 from tests.proxy.model import OK, Model, ModelLink, Script
 from tests.proxy.scripts import EVENTS, silent
@@ -559,3 +560,60 @@ async def test_a_copy_that_cannot_be_made_harms_nobody(
     assert "A copy could not be sent" in caplog.text
     assert (lost(side), active(side)) == ({"internal": 1}, 0)
     await until(lambda: other.links[0].ending is not None, "the connection is closed")
+
+
+# Stable beside itself.
+
+
+async def test_a_share_of_the_copies_goes_to_stable_once_more(side: Side, other: Model) -> None:
+    pairs = pairs_of(side)
+    mirror(side, other.url, mirror_self=100.0)
+    assert (await side.once(of("bob"))).status == 200
+    pair = await the_pair(pairs)
+    assert (pair.primary.version, pair.copy.version) == ("v1", "v1")
+    assert other.requests == [] and len(side.model.requests) == 2
+    copy = side.model.requests[1]
+    assert (copy.one("x-graygate-version"), copy.one("x-graygate-mirror")) == ("v1", "1")
+    await settled(side)
+    assert side.plane.numbers["chat", "v1"].mirrored == 1 and mirrored(side) == 0
+
+
+async def test_the_share_is_drawn_for_each_copy(side: Side, other: Model) -> None:
+    pairs = pairs_of(side)
+    mirror(side, other.url, mirror_self=50.0)
+    for _ in range(60):
+        await side.once(of("bob"))
+    await until(lambda: len(pairs) == 60, "all answers have ended")
+    itself = sum(pair.copy.version == "v1" for pair in pairs)
+    assert 10 < itself < 50  # less likely than one in a million
+    assert itself + len(other.requests) == 60
+
+
+@pytest.mark.parametrize("changes", [{"compare": ""}, {"mirror_self": 0.0}])
+async def test_without_a_comparison_stable_is_not_asked_twice(
+    side: Side, other: Model, changes: dict[str, object]
+) -> None:
+    pairs = pairs_of(side)
+    mirror(side, other.url, **{"mirror_self": 100.0, **changes})
+    await side.once(of("bob"))
+    await the_copy(other)
+    await settled(side)
+    assert len(side.model.requests) == 1
+    assert len(pairs) == ("compare" not in changes)
+
+
+async def test_what_another_candidate_answered_is_copied_and_not_compared(
+    side: Side, other: Model
+) -> None:
+    pairs = pairs_of(side)
+    versions = {
+        "v1": VersionSpec(urls=(side.model.url,)),
+        "v2": VersionSpec(urls=(other.url,)),
+        "v3": VersionSpec(urls=(side.model.url,)),
+    }
+    changes: dict[str, object] = {"weights": {"v3": 100.0}, "mirror_self": 100.0}
+    side.use(side.spec(versions=versions, mirror="v2", compare="{}", **changes))
+    assert (await side.once(of("bob"))).one("x-graygate-version") == "v3"
+    await the_copy(other)
+    await settled(side)
+    assert pairs == []

@@ -15,6 +15,7 @@ DIFFERENT: dict[str, Any] = {
     **{"max_pending": 0, "max_connections": 3, "health_path": "/ok", "health_interval": 0.5},
     "retired": {"v0": VersionSpec(urls=("http://a",), is_retired=True)},
     **{"body_limit": 2**40, "mirror": "v2", "mirror_percent": 0.5, "mirror_credentials": True},
+    **{"mirror_self": 5.0, "compare": "{}", "feedback": 0.5},
 }
 
 

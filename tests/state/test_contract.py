@@ -218,7 +218,12 @@ def test_a_mirror_is_not_doubted_while_the_versions_cannot_be_read() -> None:
 
 @pytest.mark.parametrize(
     ("name", "needed"),
-    [("health_interval", "health"), ("mirror_percent", "mirror"), ("mirror_credentials", "mirror")],
+    [
+        ("health_interval", "health"),
+        ("mirror_percent", "mirror"),
+        ("mirror_credentials", "mirror"),
+        ("mirror_self", "compare"),
+    ],
 )
 def test_a_field_that_does_nothing_alone_is_doubted(name: str, needed: str) -> None:
     verdict = judged(raw_route(route={b"stable": b"v1", name.encode(): b"1"}))

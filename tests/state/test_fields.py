@@ -36,6 +36,9 @@ from gateway.state.fields import FIELDS, TIMEOUTS, seconds, short
         ("mirror", "v2", "mirror", "v2"),
         ("mirror_percent", "12.5", "mirror_percent", 12.5),
         ("mirror_credentials", "yes", "mirror_credentials", True),
+        ("mirror_self", "50", "mirror_self", 50.0),
+        ("compare", '{"kind": "label"}', "compare", '{"kind": "label"}'),
+        ("feedback", "0.5", "feedback", 0.5),
     ],
 )  # fmt: skip
 def test_what_a_field_means(field: str, text: str, target: str, value: object) -> None:
@@ -80,6 +83,10 @@ def test_what_is_quoted_is_short_and_cannot_drive_a_terminal() -> None:
         ("mirror", [""]),
         ("mirror_percent", ["", "100.1", "-1", "50%"]),
         ("mirror_credentials", ["", "keep"]),
+        ("mirror_self", ["", "101"]),
+        ("compare", ["", "exact", "[]", "{", '{"knd": "json"}', '{"rtol": "1"}', '{"gap": 2}']),
+        ("compare", ['{"kind": "jsn"}', '{"path": "' + "a" * 9000 + '"}', '{"path": "\ud800"}']),
+        ("feedback", ["", "-1", "all"]),
     ],
 )
 def test_K04_a_field_takes_nothing_but_what_it_can_use(field: str, texts: list[str]) -> None:

@@ -28,9 +28,7 @@ from tests.state.following import ME, following, leading, loaded, seed, spec, we
 from tests.state.test_write import weights
 
 RELEASE = "gray:route:chat:release"
-START = ReleaseUpdate(
-    0, {"id": "r1", "release": "r1", "status": b"{}", "read": "5-0"}, running=True
-)
+START = ReleaseUpdate(0, {"id": "r1", "release": "r1", "status": b"{}", "read": "5-0"}, begins=True)
 
 
 def with_release(update: ReleaseUpdate, term: str = "", **percents: str) -> Change:
@@ -99,6 +97,22 @@ async def test_only_the_term_of_the_lease_writes(store: Server) -> None:
         await gateway.releases.save("chat", ReleaseUpdate(1), own)
         await gateway.writer.change("chat", with_release(ReleaseUpdate(2), own, v2="50"), ME)
         assert store.cli(f"HGET {RELEASE} step") == "3"
+
+
+async def test_a_weight_can_be_written_past_a_history_that_takes_nothing(store: Server) -> None:
+    seed(store)
+    async with following(store) as gateway:
+        await loaded(gateway)
+        await leading(gateway)
+        await started(gateway)
+        store.cli("DEL gray:route:chat:history")
+        store.cli("SET gray:route:chat:history x")
+        term = gateway.leader.term
+        with pytest.raises(ConflictError, match="no longer the leader"):
+            await gateway.releases.save("chat", ReleaseUpdate(1), str(term + 1), {"v2": "0"})
+        await weighs(gateway, 10)
+        await gateway.releases.save("chat", ReleaseUpdate(1), str(term), {"v2": "0"})
+        await weighs(gateway, 0)
 
 
 async def test_of_many_who_write_at_once_each_step_is_written_once(store: Server) -> None:

@@ -188,3 +188,18 @@ async def test_a_lost_route_can_be_deleted_for_good(fresh_valkey: Server) -> Non
         await store.writer.delete("chat", ME)
         await eventually(lambda: not store.snapshot.routes, "the route is gone")
         assert not store.snapshot.refused
+
+
+async def test_the_id_in_the_salt_comes_back_so_that_nobody_is_dealt_anew(
+    fresh_valkey: Server,
+) -> None:
+    seed(fresh_valkey, "HSET gray:route:chat:release id r7")
+    async with following(fresh_valkey) as store:
+        await loaded(store)
+        await eventually(lambda: store.snapshot.routes["chat"].spec.salt == "chat:r7", "the salt")
+        fresh_valkey.cli("FLUSHALL")
+        await lost(store)
+        await store.repopulate(ME)
+        assert fresh_valkey.cli("HGET gray:route:chat:release id") == "r7"
+        await eventually(lambda: EMPTIED not in reasons(store), "it is back")
+        assert store.snapshot.routes["chat"].spec.salt == "chat:r7"

@@ -28,7 +28,7 @@ from gateway.release.machine.status import decode as decode_status
 from gateway.release.plan.calendar import zones_of
 from gateway.state.keys import Part
 from gateway.state.raw import RouteState
-from gateway.state.release import ReleaseRecord
+from gateway.state.release import COMMANDS_AT_ONCE, ReleaseRecord, ReleaseUpdate
 from gateway.state.store import Store
 from gateway.state.write import Edit
 
@@ -36,7 +36,7 @@ log = logging.getLogger("graygate.release")
 
 TICK_SECONDS = 1.0
 ALIVE_SECONDS = 10.0  # without a word; a gateway says every 2 s that it lives
-LEAST_SECONDS = 0.1  # between two ticks, however often the store says that something came
+LEAST_SECONDS = 0.2  # between two ticks, however often the store says that something came
 
 NewJudging = Callable[[Status, ReleaseRecord], Judging]
 Readiness = Callable[[Status], str]
@@ -67,6 +67,8 @@ class Controller:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._term = 0
+        self._known: dict[str, Session] = {}  # as they were last, should the store lose them
+        self._lost: set[str] = set()  # of those, what is gone from the store with its route
         self._said: dict[str, str] = {}  # the last trouble with each route
         self._woken = asyncio.Event()
         notifier.on_done(self._sent)
@@ -104,6 +106,8 @@ class Controller:
             return
         for gone in self._sessions.keys() - routes:
             del self._sessions[gone]
+        for route in self._known.keys() - routes:
+            await self._miss(route)
         await asyncio.gather(*(self._conduct(route) for route in sorted(routes)))
         running = {session.status.release_id for session in self._sessions.values()}
         self._metrics.keep_only(running)
@@ -118,8 +122,11 @@ class Controller:
             self._sessions[route] = session
             is_running = await session.tick(self._clock())
             self._tell(session)
+            self._known[route] = session
             if not is_running:
                 del self._sessions[route]
+            if session.status.is_over:
+                self._known.pop(route)
             self._said.pop(route, None)
         except StoreUnavailable:
             self._sessions.pop(route, None)  # the watch reports a store that is away
@@ -142,8 +149,9 @@ class Controller:
         releases = self._store.releases
         record = await releases.read(route)
         if not record.status:
-            # Somebody removed the hash by hand; the set is put in order by a command or a start.
-            self._complain(route, f"there is nothing in {releases.keys.part(route, Part.RELEASE)}")
+            log.warning("The release of %s was removed by hand; its weight stays.", route)
+            update = ReleaseUpdate(record.step, commands_taken=COMMANDS_AT_ONCE)
+            await releases.save(route, update, str(self._term))
             return None
         status = decode_status(record.status)
         self._metrics.watch(status.release_id, status.plan, status.stable)
@@ -157,6 +165,35 @@ class Controller:
             term=str(self._term),
             own_id=self._own_id,
         )
+
+    async def _miss(self, route: str) -> None:
+        """A release that ran is not there any more: over, given up by hand, or lost with the store.
+
+        What the store lost is put back as it was here, once the route itself is back.
+        """
+        session, releases = self._known[route], self._store.releases
+        try:
+            look = await releases.look(route, session.status.candidate)
+            if not look.stable:
+                self._lost.add(route)
+                self._complain(
+                    route,
+                    "the store lost it together with its route; it goes on when the routes are put "
+                    "back with: graygate repopulate",
+                )
+                return
+            record = await releases.read(route)
+            # The id alone is what `repopulate` leaves; whoever gave the release up left nothing.
+            if not record.release and (route in self._lost or record.id):
+                fields = session.fields(session.status, session.outbox)
+                update = ReleaseUpdate(record.step, fields, begins=True)
+                await releases.save(route, update, str(self._term))
+                log.warning("The release of %s is back in the store and goes on.", route)
+        except StoreError:
+            return  # the next tick tries again
+        self._known.pop(route)
+        self._lost.discard(route)
+        self._said.pop(route, None)
 
     def _tell(self, session: Session) -> None:
         """Have sent what is in the store by now; what was told already is not told again."""

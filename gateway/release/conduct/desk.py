@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, cast
 from zoneinfo import available_timezones
 
@@ -39,6 +40,7 @@ from gateway.state.write import Author, Change
 
 HEARD_SECONDS = 3.0  # so long a command waits for the leader before we say that nobody came
 LOOK_SECONDS = 0.5  # between two looks, should the store's pushes get lost
+NO_PROBLEMS: Mapping[str, str] = MappingProxyType({})
 _BLANKS = " \t\r\n"
 
 
@@ -49,6 +51,7 @@ class View:
     record: ReleaseRecord
     status: Status
     testimony: Testimony
+    problem: str = ""  # what keeps it from going on, when this gateway leads and knows
 
     def told(self) -> dict[str, Any]:
         """For the API: everything but the decisions of long ago."""
@@ -59,6 +62,7 @@ class View:
             "status": msgspec.to_builtins(self.status),
             "evidence": msgspec.to_builtins(self.testimony.newest),
             "warnings": self.testimony.warnings,
+            "problem": self.problem,
         }
 
 
@@ -72,7 +76,9 @@ class Desk:
         channels: Collection[str],
         clock: Callable[[], float] = time.time,
         heard_seconds: float = HEARD_SECONDS,
+        problems: Mapping[str, str] = NO_PROBLEMS,
     ) -> None:
+        self._problems = problems
         self._store = store
         self._heard_seconds = heard_seconds
         self._strata = strata
@@ -118,8 +124,10 @@ class Desk:
         record = await self._store.releases.read(route)
         _refuse_second(route, record)
         # As the store holds it: what was written a moment ago may not be in force here yet.
-        raw = await read_routes(await self._store.link(), self._store.keys, [route])
-        state = raw[route].state()
+        raw = (await read_routes(await self._store.link(), self._store.keys, [route]))[route]
+        if not raw.is_text:
+            raise RefusedError(f"Route {route} holds bytes that are no UTF-8; mend it first.")
+        state = raw.state()
         stable, weight = _start_from(route, plan, state)
         now = self._clock()
         release = f"r{int(now)}-{secrets.token_hex(2)}"
@@ -132,7 +140,7 @@ class Desk:
         }  # fmt: skip
         if may_deal:
             fields["id"] = release
-        update = ReleaseUpdate(record.step, fields, gone=("judge", "evidence"), running=True)
+        update = ReleaseUpdate(record.step, fields, gone=("judge", "evidence"), begins=True)
 
         def check(now_there: RouteState) -> RouteState:
             same = _start_from(route, plan, now_there) == (stable, weight)
@@ -188,7 +196,8 @@ class Desk:
                 f"{key} holds what this gateway cannot read ({error}); to give the release up "
                 f"write: DEL {key}"
             ) from None
-        return View(record, status, read_testimony(record.evidence))
+        problem = self._problems.get(route, "")
+        return View(record, status, read_testimony(record.evidence), problem)
 
     async def wait(self, route: str, after_step: int, seconds: float) -> View:
         """The release once it was written after `after_step`, or as it is when the time is over."""

@@ -52,7 +52,8 @@ def news_of(step: Step, number: int, now: float) -> Outbox:
             action.channels,
         )
         for place, action in enumerate(step.actions)
-        if isinstance(action, Notify)
+        # A plan that names channels, but none for this, wants nobody to be told.
+        if isinstance(action, Notify) and (action.channels or not status.plan.notifications)
     )
 
 

@@ -13,6 +13,7 @@ The rules of the tick
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -21,12 +22,13 @@ import msgspec
 
 from gateway.errors import RefusedError
 from gateway.release.conduct.commands import read_commands
-from gateway.release.conduct.edits import Seen, applied, edit_of, lowers, percent_of, said
+from gateway.release.conduct.edits import Seen, applied, edit_of, lowers, percent_of, said, written
 from gateway.release.conduct.outbox import Outbox, encode, news_of, read_outbox, without
 from gateway.release.conduct.testimony import encode as encode_testimony
 from gateway.release.conduct.testimony import read_testimony
+from gateway.release.conduct.wish import wish_of
 from gateway.release.judge.evidence import Evidence, MetricVerdict
-from gateway.release.machine.action import MarkEvidence, Step
+from gateway.release.machine.action import MarkEvidence, SetWeight, Step
 from gateway.release.machine.advance import advance
 from gateway.release.machine.phase import Phase
 from gateway.release.machine.status import Command, Status
@@ -125,7 +127,6 @@ class Session:
         self.step = record.step
         self.outbox: Outbox = read_outbox(record.outbox)
         self.testimony = read_testimony(record.evidence)
-        self.problem = ""  # why the last write was refused
         self._judging = judging
         self._read = record.read
         self._is_running = record.is_running
@@ -164,13 +165,12 @@ class Session:
         commands, wrong = read_commands(look.commands, now, self.step)
         for text in wrong:
             log.warning("Release of %s: %s", self.status.route, text)
-        step = advance(self.status, evidence, commands, now, self._observed(look, now))
+        step = advance(self.status, evidence, commands, now, self._observed(look, evidence, now))
         if self._must_write(step, look, now):
             await self._write(step, look, commands, now)
         else:
             self.status = step.status
-        is_waiting = bool(self.outbox) or bool(look.commands)
-        return self._is_running or is_waiting or _is_attended(self.status)
+        return self._is_running or bool(look.commands)
 
     # What is known
 
@@ -199,7 +199,7 @@ class Session:
             self.testimony = self.testimony.with_evidence(status.stage, evidence)
         return evidence
 
-    def _observed(self, look: Look, now: float) -> Observed:
+    def _observed(self, look: Look, evidence: Evidence | None, now: float) -> Observed:
         status, wait = self.status, ""
         if status.stage < 0:
             wait = self._judging.why_wait(now - status.started_at)
@@ -208,6 +208,7 @@ class Session:
             stable=look.stable or None,
             why_not_ready=wait or self._world.why_not_ready(status),
             offsets=self._world.offsets(status, now),
+            wish=wish_of(status.plan, evidence, random.betavariate),
         )
 
     # What is written
@@ -218,12 +219,17 @@ class Session:
         if step.status.phase is not self.status.phase or self._sent_of_outbox():
             return True
         if step.status.is_over:
-            # The last write: with it nobody needs to look any more.
-            return not self.outbox and not _is_attended(step.status)
+            return self._is_running and self._is_done(step.status, self.outbox)
         return self._saved_at is None or not 0 <= now - self._saved_at < SAVE_SECONDS
 
     def _sent_of_outbox(self) -> bool:
         return any(one.notice.id in self._sent for one in self.outbox)
+
+    @staticmethod
+    def _is_done(status: Status, outbox: Outbox) -> bool:
+        """Whether nobody needs to look at the release any more, unless somebody says something."""
+        is_warm = status.phase is Phase.PROMOTED and status.plan.bake.keep_warm > 0
+        return status.is_over and not outbox and not (is_warm and "warm" not in status.told)
 
     async def _write(self, step: Step, look: Look, commands: Sequence[Command], now: float) -> None:
         weight = step.status.weight_wanted
@@ -234,23 +240,23 @@ class Session:
             self._judging.split(now, weight)
         if any(isinstance(action, MarkEvidence) for action in step.actions):
             self._judging.mark()
-        news = news_of(step, self.step + 1, now)
-        outbox = without((*self.outbox, *news), self._sent)
+        news, sent = news_of(step, self.step + 1, now), frozenset(self._sent)
+        outbox = without((*self.outbox, *news), sent)
         update = self._update(step, look, outbox)
         if step.writes:
             seen = Seen(look.stable, percent_of(look.percent))
             await self._write_route(step, update, seen, commands)
         else:
             await self._releases.save(self.status.route, update, self._term)
-        self._sent.clear()
+        self._sent -= sent  # more may have been sent while this was written
         self.status, self.step, self.outbox = step.status, self.step + 1, outbox
-        self._is_running = not step.status.is_over
+        self._is_running = not self._is_done(step.status, outbox)
         self._saved_at = now
-        self.problem = ""
 
-    def _update(self, step: Step, look: Look, outbox: Outbox) -> ReleaseUpdate:
-        status = step.status
-        fields: dict[str, str | bytes] = {
+    def fields(self, status: Status, outbox: Outbox) -> dict[str, str | bytes]:
+        """All of the hash but its bookkeeping."""
+        return {
+            "release": status.release_id,
             "status": encode_status(status),
             "judge": self._judging.state(),  # empty as long as it only learns
             "read": self._read if self._judging.is_judging else "",
@@ -258,12 +264,15 @@ class Session:
             "outbox": encode(outbox),
             "evidence": encode_testimony(self.testimony),
         }
-        ends = status.is_over and (self._is_running or step.writes)
+
+    def _update(self, step: Step, look: Look, outbox: Outbox) -> ReleaseUpdate:
+        fields = self.fields(step.status, outbox)
+        ends = step.status.is_over and (step.writes or not self.status.is_over)
         return ReleaseUpdate(
             self.step,
             fields,
             commands_taken=len(look.commands),
-            running=False if ends else None,
+            running=not self._is_done(step.status, outbox),
             finished=_kept(fields) if ends else b"",
         )
 
@@ -279,22 +288,32 @@ class Session:
         change = Change(edit_of(step, status.candidate, seen), term=self._term, release=update)
         try:
             await self._writer.change(status.route, change, author)
-        except RefusedError as error:
-            last_good = self._world.in_force(status.route)
-            if last_good is None or not lowers(step, seen):
-                self.problem = str(error)
+        except RefusedError:
+            if not lowers(step, seen):
                 raise
-            # Something else in the route is invalid, so it is not in force anyway, and would keep
-            # the candidate's weight in force for as long as nobody mends it.
-            log.warning("Route %s is invalid; its last good form is written back.", status.route)
+            await self._write_in_need(step, change, author)
+
+    async def _write_in_need(self, step: Step, change: Change, author: Author) -> None:
+        """Something else in the route keeps a candidate from losing its traffic.
+
+        An invalid route is not in force, so its last good form may be put in its place. Where even
+        that is refused, as by a history that somebody wrote into, the weight is written without.
+        """
+        route, update = self.status.route, change.release
+        assert update is not None
+        last_good = self._world.in_force(route)
+        if last_good is not None:
+            log.warning("Route %s is invalid; its last good form is written back.", route)
             change = replace(change, edit=lambda state: applied(step, last_good(state)))
-            await self._writer.change(status.route, change, author)
-
-
-def _is_attended(status: Status) -> bool:
-    """Whether the machine may still have something to say by itself."""
-    warm = status.phase is Phase.PROMOTED and status.plan.bake.keep_warm > 0
-    return not status.is_over or (warm and "warm" not in status.told)
+            try:
+                await self._writer.change(route, change, author)
+                return
+            except RefusedError as error:
+                log.warning(
+                    "The history of %s tells nothing of a weight that falls: %s", route, error
+                )
+        weights = {a.version: written(a.percent) for a in step.actions if isinstance(a, SetWeight)}
+        await self._releases.save(route, update, self._term, weights)
 
 
 def _kept(fields: Mapping[str, str | bytes]) -> bytes:

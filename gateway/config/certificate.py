@@ -1,4 +1,4 @@
-"""The gateway's own certificate on the data port, taken anew when its files change."""
+"""The gateway's own certificate on one of its ports, taken anew when its files change."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import ssl
 from pathlib import Path
 
-from gateway.config.settings import Listen
+from gateway.config.settings import Admin, Listen
 
 _log = logging.getLogger(__name__)
 
@@ -24,10 +24,10 @@ class ServerCertificate:
         self.context.load_cert_chain(cert, key)
 
     @classmethod
-    def of(cls, listen: Listen) -> ServerCertificate | None:
-        if not listen.tls_cert:
+    def of(cls, port: Listen | Admin) -> ServerCertificate | None:
+        if not port.tls_cert:
             return None
-        return cls(Path(listen.tls_cert), Path(listen.tls_key))
+        return cls(Path(port.tls_cert), Path(port.tls_key))
 
     def __repr__(self) -> str:
         return f"<ServerCertificate of {self._cert}>"

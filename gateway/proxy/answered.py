@@ -1,0 +1,61 @@
+"""Which version answered which request, for whoever rates answers later: told once a second.
+
+Only for routes that want ratings, and only of a share of their requests. An id is a hash of eight
+bytes here and everywhere behind: nobody can read out of it whose request it was.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xxhash import xxh3_64_digest
+
+if TYPE_CHECKING:
+    from gateway.proxy.exchange import Exchange
+    from gateway.proxy.view import RouteView
+
+MOST_IDS = 50_000  # between two tellings; more than a worker carries in a second
+ID_BYTES = 8
+
+# Before the version of an answer that the weights had no say in, or not the last one: its rating
+# is counted, but it is no fair sample. No version's name begins like that.
+NOT_DRAWN = "~"
+
+
+def rating_id(request_id: bytes) -> bytes:
+    """By what a request is remembered."""
+    return xxh3_64_digest(request_id)
+
+
+class Answered:
+    """The ids of one worker since it told of them last."""
+
+    __slots__ = ("_count", "_ids", "dropped")
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._count = 0
+        self._ids: dict[tuple[str, str], bytearray] = {}
+
+    def __repr__(self) -> str:
+        return f"<Answered: {self._count} to tell of>"
+
+    def note(self, exchange: Exchange, view: RouteView) -> None:
+        """A request has ended at a version; a failure is nothing that somebody would rate."""
+        outcome = exchange.outcome
+        if outcome is None or exchange.status >= 500 or not exchange.status:
+            return
+        place = rating_id(exchange.request_id.encode())
+        if int.from_bytes(place, "big") >= view.rated_places:
+            return
+        if self._count >= MOST_IDS:
+            self.dropped += 1
+            return
+        self._count += 1
+        version = outcome.version if outcome.tally is not None else NOT_DRAWN + outcome.version
+        self._ids.setdefault((view.name, version), bytearray()).extend(place)
+
+    def take(self) -> tuple[tuple[str, str, bytes], ...]:
+        """Route, version and ids, one after the other; from here on it begins anew."""
+        ids, self._ids, self._count = self._ids, {}, 0
+        return tuple((*key, bytes(found)) for key, found in ids.items())
