@@ -38,6 +38,12 @@ test: $(VENV)/test.stamp  ## run the tests
 fuzz: $(VENV)/test.stamp  ## look for what nobody has thought of; GRAYGATE_FUZZ_SECONDS each
 	GRAYGATE_FUZZ_SECONDS=$${GRAYGATE_FUZZ_SECONDS:-300} $(BIN)/python -m pytest -m fuzz
 
+conform: $(VENV)/test.stamp  ## hold the API against its document for long; GRAYGATE_FUZZ_SECONDS
+	GRAYGATE_FUZZ_SECONDS=$${GRAYGATE_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/admin/test_conformance.py
+
+openapi: $(VENV)/run.stamp  ## write the API's document into deploy/openapi/
+	$(BIN)/python deploy/openapi/update.py
+
 check: $(VENV)/dev.stamp  ## lint, format, types, import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -62,7 +68,7 @@ soak: $(VENV)/run.stamp  ## half an hour of trouble, then everything must be bac
 simulate: $(VENV)/test.stamp  ## the judge against its promises in virtual time; takes two hours
 	$(BIN)/python -m loadtests.simulate --write loadtests/results/simulation.md $(SIMULATE)
 
-.PHONY: help run test fuzz check bench hosts soak simulate
+.PHONY: help run test fuzz conform openapi check bench hosts soak simulate
 
 $(VENV)/deploy.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -e '.[embedded,test,deploy]'

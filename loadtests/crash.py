@@ -32,6 +32,7 @@ class Candidate:
     """Answers well until it is broken, and remembers when it first did not."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.is_broken = False
         self.failed_at: list[float] = []
 
@@ -95,17 +96,15 @@ class Releases:
     async def say(self, verb: str, kind: str) -> None:
         await self._call(f"/{kind}", {"verb": verb, "why": "measured"})
 
-    async def phase(self) -> str:
-        return str((await self.status())["phase"])
-
     async def status(self) -> dict[str, Any]:
         status: dict[str, Any] = (await self._call("", None))["status"]
         return status
 
     async def until(self, *phases: str) -> None:
         ends = time.monotonic() + 60
-        while (phase := await self.phase()) not in phases:
-            assert time.monotonic() < ends, f"{phase}, never {phases}"
+        while (status := await self.status())["phase"] not in phases:
+            told = f"{status['phase']}, never {phases}: waits for {status['waiting_for']}"
+            assert time.monotonic() < ends, told
             await asyncio.sleep(0.1)
 
     async def _call(self, path: str, content: dict[str, Any] | None) -> dict[str, Any]:
@@ -137,13 +136,17 @@ async def measure(
     taken["failed requests"] = []
     releases, load = Releases(gateway), Load(gateway.data_port, rate)
     async with load.running():
-        for _ in range(times):
+        for number in range(times):
+            # Another path, another endpoint: the old one is ejected for longer after each crash.
+            endpoint = f"{candidate.url}/{weight:g}-{number}"
+            await gateway.store.call("HSET", "gray:route:chat:versions", "v2", endpoint)
+            await asyncio.sleep(0.5)
             connections = list((await connect_to_each(gateway)).values())
             await releases.start(weight)
             await releases.until("ramp")
             load.lucky = ""
             await asyncio.sleep(3 + random.random())
-            while not load.lucky:
+            while not load.lucky:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             lucky = load.lucky
             candidate.failed_at.clear()
@@ -183,8 +186,8 @@ async def _obeyed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, us
 
 def told(name: str, values: list[float]) -> str:
     ordered = sorted(values)
-    middle, late = ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-    cells = (ordered[0], middle, late, ordered[-1])
+    late = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+    cells = (ordered[0], ordered[len(ordered) // 2], late, ordered[-1])
     return f"{name:32s} " + " ".join(f"{cell:8.2f}" for cell in cells)
 
 
@@ -196,16 +199,18 @@ async def main() -> None:
     wanted = arguments.parse_args()
     candidate = Candidate()
     server = await asyncio.start_server(candidate.answer, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    candidate.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     patient = {"GRAYGATE_LIMITS__KEEPALIVE_REQUESTS": "1000000"}
     async with running_gateway(2, patient) as gateway:
-        await gateway.store.call("HSET", "gray:route:chat:versions", "v2", url)
-        await gateway.store.call("HSET", "gray:route:chat", "failover", "0", "unit", "header:x-user-id")
+        await gateway.store.call(
+            "HSET", "gray:route:chat", "failover", "0", "unit", "header:x-user-id"
+        )
         await asyncio.sleep(1)
         for weight in map(float, wanted.weights.split(",")):
             taken = await measure(gateway, candidate, wanted.rate, weight, wanted.times)
             print(f"\nCrash at {weight:g} % of {wanted.rate:g} requests/s, {wanted.times} releases")
-            print(f"{'seconds after the first failure':32s} {'min':>8s} {'p50':>8s} {'p95':>8s} {'max':>8s}")
+            heads = " ".join(f"{head:>8s}" for head in ("min", "p50", "p95", "max"))
+            print(f"{'seconds after the first failure':32s} {heads}")
             for name, values in taken.items():
                 print(told(name, values), flush=True)
     server.close()

@@ -57,7 +57,7 @@ class Place:
 def exchanges(query: bytes = b"") -> list[Exchange]:
     """Finished requests of many users, as far as the log reads them."""
     target = b"/v1/chat/completions" + (b"?" + query if query else b"")
-    head = RequestHead(RequestLine("POST", target, 1))
+    head = RequestHead(RequestLine("POST", target, 1), [])
     head.length = 1024
     shared = {
         "head": head,

@@ -116,8 +116,8 @@ def author(request: web.Request, why: str) -> Author:
 
 def expected_revision(request: web.Request) -> int | None:
     """The revision in If-Match, or None when the caller does not care."""
-    text = request.headers.get("If-Match", "").strip()
-    if not text or text == "*":
+    text = request.headers.get("If-Match", "*").strip()
+    if text == "*":
         return None
     digits = text.strip('"')
     if not digits.isascii() or not digits.isdigit() or len(digits) > 18:

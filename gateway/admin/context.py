@@ -110,6 +110,27 @@ class FeedbackTaker(Protocol):
         """Answers that can be rated no more."""
 
 
+class DrillSchedule(Protocol):
+    """How a route stands with its drills."""
+
+    @property
+    def passed_at(self) -> float | None: ...
+
+    def is_overdue(self, now: float) -> bool: ...
+
+
+class Drills(Protocol):
+    """Where drills of the way back are started and looked at."""
+
+    async def start(self, route: str, ask: Mapping[str, Any], author: Author) -> dict[str, Any]: ...
+
+    async def find(self, route: str) -> dict[str, Any]: ...
+
+    @property
+    def schedules(self) -> Mapping[str, DrillSchedule]:
+        """Of the routes that have or want drills, as of the last look."""
+
+
 @dataclass(frozen=True, slots=True)
 class AdminContext:
     """The control process as seen from its API."""
@@ -126,6 +147,7 @@ class AdminContext:
     releases: Releases | None = None  # None = this gateway conducts none
     shadows: Shadows | None = None  # None = this gateway compares nothing
     feedback: FeedbackTaker | None = None
+    drills: Drills | None = None  # None = this gateway conducts none
 
 
 CONTEXT = web.AppKey("context", AdminContext)

@@ -61,7 +61,7 @@ async def show(request: web.Request) -> web.Response:
     """
     held = held_route(request)
     known_version(request, held)
-    most = number(request, "most", 1000, 100_000)
+    most, cursor = number(request, "most", 1000, 100_000), _cursor(request)
     store, name = request.app[CONTEXT].store, list_name(request)
     unit = request.query.get("unit")
     if unit is not None:
@@ -70,7 +70,7 @@ async def show(request: web.Request) -> web.Response:
         return answer({"unit": unit, "listed": listed})
     key = list_key(store.keys, name)
     if request.query.get("prefix") or request.query.get("contains"):
-        return answer(await _search(request, key, most), held.revision)
+        return answer(await _search(request, key, most, cursor), held.revision)
     link = await store.link()
     count, ids = await link.pipeline([("SCARD", key), ("SRANDMEMBER", key, most)])
     for reply in (count, ids):
@@ -80,7 +80,14 @@ async def show(request: web.Request) -> web.Response:
     return answer({"count": count, "ids": texts}, held.revision)
 
 
-async def _search(request: web.Request, key: str, most: int) -> dict[str, object]:
+def _cursor(request: web.Request) -> str:
+    cursor = request.query.get("next", "0")
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 20:
+        raise UsageError("next takes what the last answer said.")
+    return cursor
+
+
+async def _search(request: web.Request, key: str, most: int, cursor: str) -> dict[str, object]:
     """A bounded look through the list; `next` is where the next one would go on, if there is one.
 
     There may be a few more than `most`: what was found with the last of them is not kept back.
@@ -89,9 +96,6 @@ async def _search(request: web.Request, key: str, most: int) -> dict[str, object
     begins, holds = query.get("prefix", ""), query.get("contains", "")
     if begins and holds:
         raise UsageError("Ask for prefix or for contains, not for both.")
-    cursor = query.get("next", "0")
-    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 20:
-        raise UsageError("next takes what the last answer said.")
     pattern = f"{literally(begins)}*" if begins else f"*{literally(holds)}*"
     found: set[str] = set()
     ends = time.monotonic() + SEARCH_SECONDS

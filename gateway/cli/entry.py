@@ -63,6 +63,10 @@ COMMANDS: Mapping[str, LazyCommand] = MappingProxyType(
             "gateway.cli.release:release",
             "Move a route from stable to a candidate, along a plan.",
         ),
+        "drill": LazyCommand(
+            "gateway.cli.drill:drill",
+            "Rehearse the way back, on a route that no user reaches.",
+        ),
         "shadow": LazyCommand(
             "gateway.cli.shadow:shadow",
             "Show how a mirror's answers compare with those of stable.",

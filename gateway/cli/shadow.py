@@ -25,6 +25,11 @@ class _Drift(msgspec.Struct):
     is_drift: bool
 
 
+class _Failing(msgspec.Struct):
+    errors: int
+    newest: str
+
+
 class _Shadow(msgspec.Struct):
     compares: bool
     candidate: str
@@ -34,7 +39,7 @@ class _Shadow(msgspec.Struct):
     unreadable: dict[str, int]
     drift: list[_Drift]
     holds: list[str]
-    plugins: dict[str, str]
+    plugins: dict[str, _Failing]
 
 
 class _Example(msgspec.Struct):
@@ -91,7 +96,10 @@ def _told(route: str, found: _Shadow) -> list[str]:
         word = " <- drift" if one.is_drift else ""
         lines.append(f"PSI of {plain(one.kind)}: {one.psi:.3f} ({limit}){word}")
     lines += [f"unreadable, {count} times: {plain(why)}" for why, count in found.unreadable.items()]
-    lines += [f"plug-in {plain(name)}: {plain(why)}" for name, why in found.plugins.items()]
+    lines += [
+        f"plug-in {plain(name)} failed {one.errors} times; the last time it {plain(one.newest)}"
+        for name, one in found.plugins.items()
+    ]
     lines += [f"speaks for holding a release: {plain(why)}" for why in found.holds]
     return lines
 

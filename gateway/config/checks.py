@@ -16,6 +16,7 @@ from gateway.config.store_url import is_plain_text, url_problem
 from gateway.config.tls_files import wrong_with_tls
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_PLUGIN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _EVERY_ADDRESS = ("0.0.0.0", "::")
 
 
@@ -43,6 +44,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _access_log(settings)
     yield from _tracing(settings)
     yield from _prometheus(settings)
+    yield from _compare_plugins(settings)
 
 
 def is_loopback(host: str) -> bool:
@@ -195,6 +197,14 @@ def _tracing(settings: Settings) -> Iterator[Finding]:
     elif not has_otel():
         what = "needs the extra otel; install it with: pip install 'graygate[otel]'"
         yield Finding(("tracing.otlp_url",), what)
+
+
+def _compare_plugins(settings: Settings) -> Iterator[Finding]:
+    for name in settings.release.compare_plugins:
+        if not _PLUGIN.fullmatch(name):
+            what = "must name functions as module:function, as in my_metrics:distance"
+            yield Finding(("release.compare_plugins",), what)
+            return
 
 
 def _prometheus(settings: Settings) -> Iterator[Finding]:

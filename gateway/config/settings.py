@@ -333,6 +333,10 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     shadow_examples: Annotated[
         bool, setting("keep pieces of the last answers that differed, redacted, in memory")
     ] = True
+    drill_days: Annotated[
+        Annotated[float, Meta(ge=0, le=3650)],
+        setting("days between two drills of each route, where no plan says how many; 0 = none"),
+    ] = 0.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,6 +57,9 @@ class _At(Enum):
     DONE = "done"
 
 
+_SIZE, _DATA, _DATA_END = _At.SIZE, _At.DATA, _At.DATA_END
+
+
 def chunk(data: bytes) -> bytes:
     """One chunk; of no data none, since that would end the body."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
@@ -65,16 +68,19 @@ def chunk(data: bytes) -> bytes:
 class ChunkScanner:
     """Checks a chunked body and gives back what is to be passed on."""
 
-    # What most bodies leave as it is stands here, once, and not in each of them.
-    is_done = False
-    rest = b""  # what came after the body
-    payload_bytes = 0
-    _at = _At.SIZE
-    _left = 0  # of a chunk's data, or of the CRLF after it
-    _surplus = 0  # bytes of all size lines that say nothing
-    _trailer_bytes = 0
+    __slots__ = (
+        *("_at", "_left", "_limits", "_line", "_surplus", "_trailer_bytes", "_trailers"),
+        *("is_done", "payload_bytes", "rest"),
+    )
 
     def __init__(self, limits: Limits, keep_trailers: bool = False) -> None:
+        self.is_done = False
+        self.rest = b""  # what came after the body
+        self.payload_bytes = 0
+        self._at = _SIZE
+        self._left = 0  # of a chunk's data, or of the CRLF after it
+        self._surplus = 0  # bytes of all size lines that say nothing
+        self._trailer_bytes = 0
         self._limits = limits
         self._line = bytearray()  # an unfinished line
         self._trailers: list[bytes] | None = [] if keep_trailers else None
@@ -88,14 +94,19 @@ class ChunkScanner:
         Raises ChunkError, and nothing may be fed after that or after the end.
         """
         position = 0
-        if self._at is _At.SIZE and not self._line:
+        if self._at is _SIZE and not self._line:
+            line_end = data.find(b"\r\n", 0, 17)
+            length = _SMALL.get(data[:line_end], 0) if line_end > 0 else 0
+            if length and line_end + 4 + length == len(data) and data.endswith(b"\r\n"):
+                self.payload_bytes += length  # one chunk, as a model has written its event: mostly
+                return data
             position = self._whole_chunks(data, 0)
             if position == len(data):
                 return data
             if position + 5 == len(data) and data.endswith(LAST_CHUNK):
                 self._finish()
                 return data
-        elif self._left > len(data) and self._at is _At.DATA:
+        elif self._left > len(data) and self._at is _DATA:
             self._left -= len(data)
             self.payload_bytes += len(data)
             return data
@@ -144,19 +155,19 @@ class ChunkScanner:
         run = 0  # from here on nothing had to be changed
         size = len(data)
         while position < size and not self.is_done:
-            if self._at is _At.DATA:
+            if self._at is _DATA:
                 end = min(position + self._left, size)
                 if content is not None:
                     content.append(data[position:end])
                 self._pass_data(end - position)
                 position = end
-            elif self._at is _At.DATA_END:
+            elif self._at is _DATA_END:
                 position = self._pass_data_end(data, position)
-            elif self._at is _At.SIZE and not self._line and data.startswith(LAST_CHUNK, position):
+            elif self._at is _SIZE and not self._line and data.startswith(LAST_CHUNK, position):
                 position += len(LAST_CHUNK)
                 self._finish()
             else:
-                if content is None and self._at is _At.SIZE and not self._line:
+                if content is None and self._at is _SIZE and not self._line:
                     after = self._whole_chunks(data, position)
                     if after > position:
                         position = after
@@ -177,7 +188,7 @@ class ChunkScanner:
         self.payload_bytes += count
         self._left -= count
         if self._left == 0:
-            self._at = _At.DATA_END
+            self._at = _DATA_END
             self._left = 2
 
     def _pass_data_end(self, data: bytes, position: int) -> int:
@@ -185,14 +196,14 @@ class ChunkScanner:
             raise ChunkError("a chunk does not end where its size says")
         self._left -= 1
         if self._left == 0:
-            self._at = _At.SIZE
+            self._at = _SIZE
         return position + 1
 
     def _take_line(self, piece: bytes) -> bytes | None:
         """A line or a piece of one; returns what goes on in its place, None = the piece itself."""
         was_held = bool(self._line)
         self._line += piece
-        is_size = self._at is _At.SIZE
+        is_size = self._at is _SIZE
         limit = self._limits.chunk_line_bytes if is_size else self._limits.trailer_bytes
         if len(self._line) > limit + 2 - self._trailer_bytes:
             raise ChunkError("the frame of a chunked body is too large")
@@ -206,7 +217,7 @@ class ChunkScanner:
         if length == 0:
             self._at = _At.TRAILER
             return b""
-        self._at = _At.DATA
+        self._at = _DATA
         self._left = length
         if is_canonical:
             return line if was_held else None

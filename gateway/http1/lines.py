@@ -7,7 +7,8 @@ a line found in the old one moves to the young one. A line is remembered from th
 its name comes. A stranger who sends ever new lines thus costs no more than those lines.
 
 A head of which every line is remembered is remembered as a whole: who polls, or asks without a
-secret, and models whose answers begin alike are read by one look.
+secret, and models whose answers begin alike are read by one look. And most heads of a connection
+begin with the same lines, up to the first that is secret or new: those are sorted once for all.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from gateway.http1.start import RequestLine, StatusLine
 from gateway.http1.values import Coding, coding_of, is_host, length_of, members
 
 if TYPE_CHECKING:
-    from gateway.http1.request import RequestHead
+    from gateway.http1.request import RequestHead, Start
     from gateway.http1.response import ResponseHead
 
 _LONGEST_REMEMBERED = 256
 _LONGEST_HEAD = 1024
 _MOST_HEADS = 2048
+_MOST_STARTS = 256
 _LONGEST_NAME = 64
 _MOST_NAMES = 1024
 
@@ -157,7 +159,9 @@ class LineMemo:
         "request_heads",
         "request_lines",
         "response_heads",
+        "starts",
         "status_lines",
+        "wanted",
         "wanted_apart",
     )
 
@@ -166,8 +170,10 @@ class LineMemo:
         self.request_lines: dict[bytes, RequestLine] = {}
         self.status_lines: dict[bytes, StatusLine] = {}
         self.request_heads: dict[bytes, RequestHead] = {}
+        self.starts: dict[bytes, Start] = {}  # of requests
         self.response_heads: dict[bytes, ResponseHead] = {}
         self.learned = 0  # how often a line was not in `known`
+        self.wanted = wanted
         # Wanted, but more than that to us, so that their kind does not say it.
         self.wanted_apart = frozenset(one for one in wanted if not is_ordinary(_dashed(one)))
         self._older: dict[bytes, Field] = {}
@@ -225,6 +231,12 @@ class LineMemo:
             if len(self.request_heads) >= _MOST_HEADS:
                 self.request_heads.clear()
             self.request_heads[head] = meaning
+
+    def remember_start(self, raw: bytes, start: Start) -> None:
+        """For header lines that are all remembered: they have no secret."""
+        if len(self.starts) >= _MOST_STARTS:
+            self.starts.clear()
+        self.starts[raw] = start
 
     def remember_response(self, head: bytes, meaning: ResponseHead) -> None:
         """For a head whose first line and header lines were all remembered: it has no secret."""

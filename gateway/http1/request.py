@@ -10,12 +10,14 @@ from gateway.http1.limits import Limits
 from gateway.http1.lines import (
     CODING,
     CONNECTION,
-    DROPPED,
+    DATE,
     EXPECT,
     HOST,
     IDENTITY,
     LENGTH,
     PLAIN_FIELD,
+    REWRITTEN,
+    SERVER,
     TE,
     UPGRADE,
     WANTED,
@@ -30,6 +32,11 @@ from gateway.http1.values import Coding, members
 
 __all__ = ["RequestHead", "parse_request", "without"]
 
+# In answers the last two are more than that.
+_PASSING = frozenset({REWRITTEN, WANTED, DATE, SERVER})
+_LEAST_LINES = 4  # fewer are as well looked up one by one
+_LONGEST_START = 2048  # bytes
+
 _NOTHING: Mapping[bytes, bytes] = MappingProxyType({})
 _NO_NAMES: frozenset[bytes] = frozenset()
 
@@ -39,10 +46,11 @@ class RequestHead:
 
     __slots__ = (
         *("chunked", "expect", "host", "keep_alive", "kept", "length", "line", "method", "minor"),
-        *("path", "query", "single", "special", "target", "te_trailers", "twice", "upgrade"),
+        *("path", "query", "single", "special", "start", "target", "te_trailers", "twice"),
+        "upgrade",
     )
 
-    def __init__(self, line: RequestLine) -> None:
+    def __init__(self, line: RequestLine, kept: list[bytes]) -> None:
         self.line = line
         self.method = line.method
         self.target = line.target  # as it is to be sent on
@@ -56,11 +64,12 @@ class RequestHead:
         self.expect = False  # 100-continue
         self.upgrade = b""
         self.te_trailers = False
-        self.kept: list[bytes] = []  # lines that may go on as they are, in order
+        self.kept = kept  # lines that may go on as they are, in order
         self.single: Mapping[bytes, bytes] = _NOTHING  # wanted fields that came once
         self.twice: frozenset[bytes] = _NO_NAMES  # wanted fields that came more than once
         # (name, value, line) of those that tell who asks or which way it came; not in `kept`
         self.special: list[tuple[bytes, bytes, bytes]] | None = None
+        self.start: Start | None = None  # for the next head of the same connection
 
     @property
     def has_body(self) -> bool:
@@ -70,34 +79,68 @@ class RequestHead:
         return f"<RequestHead {self.method} {self.path!r} HTTP/1.{self.minor}>"
 
 
-def parse_request(head: bytes, memo: LineMemo, limits: Limits) -> RequestHead:
+class Start:
+    """The header lines that the heads of one connection begin with, sorted once for all of them.
+
+    They are lines that the memo remembers, so none of them is secret.
+    """
+
+    __slots__ = ("bytes", "count", "fields", "kept", "wanted")
+
+    def __init__(self, raw: bytes, lines: list[bytes], memo: LineMemo) -> None:
+        self.bytes = raw  # with the end of the last line
+        self.count = len(lines)
+        self.kept: list[bytes] = []
+        self.fields: list[Field] = []
+        self.wanted = memo.wanted  # who wants other fields sorts the same lines differently
+        _sort(lines, memo, self.kept, self.fields)
+
+    def __repr__(self) -> str:
+        return f"<Start of {self.count} lines>"
+
+
+def parse_request(
+    head: bytes, memo: LineMemo, limits: Limits, start: Start | None = None
+) -> RequestHead:
     """What a head says, without its blank line; raises DownstreamError.
 
-    Nobody may change what is returned: the next one who sends the same head gets it, too.
+    `start` is that of the head before on the same connection. Nobody may change what is returned:
+    the next one who sends the same head gets it, too.
     """
-    request = memo.request_heads.get(head)
-    if request is not None:
-        return request
-    lines = head.split(b"\r\n")
-    first = lines.pop(0)
-    if not first and lines:  # one empty line in front is tolerated (RFC 9112, 2.2)
-        first = lines.pop(0)
-    learned = memo.learned
-    start = memo.request_lines.get(first)
+    if start is not None and start.wanted is not memo.wanted:
+        start = None
     if start is None:
+        known = memo.request_heads.get(head)
+        if known is not None:
+            return known
+    first, line_end, rest = head.partition(b"\r\n")
+    if not first and line_end:  # one empty line in front is tolerated (RFC 9112, 2.2)
+        first, line_end, rest = rest.partition(b"\r\n")
+    learned = memo.learned
+    line = memo.request_lines.get(first)
+    if line is None:
         learned = -1  # this head must be read again the next time
-        start = parse_request_line(first, limits)
-        memo.remember_request_line(first, start)
-    if len(head) > limits.head_bytes or len(lines) > limits.head_lines:
+        line = parse_request_line(first, limits)
+        memo.remember_request_line(first, line)
+    if start is not None and rest.startswith(start.bytes):
+        lines = rest[len(start.bytes) :].split(b"\r\n")
+        kept, fields = start.kept.copy(), start.fields.copy()
+        count = start.count + len(lines)
+    else:
+        lines = rest.split(b"\r\n") if line_end else []
+        kept, fields = [], []
+        count = len(lines)
+    if len(head) > limits.head_bytes or count > limits.head_lines:
         raise DownstreamError(431, "head_too_large", "The headers of the request are too large.")
-    request = RequestHead(start)
     try:
-        connection = _read_lines(lines, memo, request)
+        _sort(lines, memo, kept, fields)
     except BadLine:
         text = "A header line is malformed: a name, a colon and printable text are expected."
         raise DownstreamError(400, "bad_header", text) from None
-    if start.authority:
-        _obey_authority(request, start)
+    request = RequestHead(line, kept)
+    connection = _understand(fields, request)
+    if line.authority:
+        _obey_authority(request, line)
     elif not request.host and request.minor:
         raise DownstreamError(400, "bad_host", "The request must have exactly one Host.")
     if connection is not None:
@@ -106,22 +149,49 @@ def parse_request(head: bytes, memo: LineMemo, limits: Limits) -> RequestHead:
         request.upgrade = b""
     if memo.wanted_apart:
         _add_wanted(lines, memo, request)
-    if memo.learned == learned:
+    elif memo.learned == learned:
         memo.remember_request(head, request)
+    else:
+        request.start = start or _start_of(rest, lines, memo)
     return request
 
 
-def _read_lines(lines: list[bytes], memo: LineMemo, request: RequestHead) -> Field | None:
-    """Sorts the lines; returns what Connection says."""
-    known, learn, keep, plain = memo.known.get, memo.learn, request.kept.append, PLAIN_FIELD
-    connection = None
-    more: list[Field] = []
-    wanted: list[Field] = []
+def _start_of(rest: bytes, lines: list[bytes], memo: LineMemo) -> Start | None:
+    """The start of a head that is fine; mostly it is known from another connection."""
+    known, size, count = memo.known, 0, 0
+    for line in lines[:-1]:
+        if line not in known:
+            break
+        size += len(line) + 2
+        count += 1
+    if count < _LEAST_LINES or size > _LONGEST_START:
+        return None
+    raw = rest[:size]
+    start = memo.starts.get(raw)
+    if start is None:
+        start = Start(raw, lines[:count], memo)
+        memo.remember_start(raw, start)
+    return start
+
+
+def _sort(lines: list[bytes], memo: LineMemo, kept: list[bytes], fields: list[Field]) -> None:
+    """Parts the lines that go on as they are from those that say something to us, or both."""
+    known, learn, keep, plain = memo.known.get, memo.learn, kept.append, PLAIN_FIELD
     for line in lines:
         field = known(line) or learn(line)
         if field is plain:
             keep(line)
-            continue
+        else:
+            if field.kind in _PASSING:
+                keep(field.line)
+            fields.append(field)
+
+
+def _understand(fields: list[Field], request: RequestHead) -> Field | None:
+    """What the fields say; returns what Connection does."""
+    connections: list[Field] = []
+    wanted: list[Field] = []
+    for field in fields:
         kind = field.kind
         if kind == HOST:
             if request.host or not field.is_good:
@@ -133,12 +203,8 @@ def _read_lines(lines: list[bytes], memo: LineMemo, request: RequestHead) -> Fie
                 raise _wrong_length(field)
             request.length = field.length
         elif kind == CONNECTION:
-            if connection is None:
-                connection = field
-            else:
-                more.append(field)
+            connections.append(field)
         elif kind == WANTED:
-            keep(field.line)
             wanted.append(field)
         elif kind == IDENTITY:
             if request.special is None:
@@ -152,13 +218,13 @@ def _read_lines(lines: list[bytes], memo: LineMemo, request: RequestHead) -> Fie
             request.te_trailers |= b"trailers" in field.options
         elif kind == UPGRADE:
             request.upgrade = _joined(request.upgrade, field)
-        elif kind != DROPPED:  # rewritten, or special in answers only
-            keep(field.line)
     if len(wanted) == 1:
         request.single = {wanted[0].name: wanted[0].value}
     elif wanted:
         _look_at(wanted, request)
-    return merged([connection, *more]) if connection and more else connection
+    if len(connections) > 1:
+        return merged(connections)
+    return connections[0] if connections else None
 
 
 def _look_at(wanted: list[Field], request: RequestHead) -> None:

@@ -30,12 +30,13 @@ class RequestLine:
 
     __slots__ = (
         *("authority", "default_port", "method", "minor", "path", "query", "rest", "target"),
-        "verb",
+        *("text", "verb"),
     )
 
     def __init__(self, method: str, target: bytes, minor: int) -> None:
         self.method = method
         self.target = target  # as it is sent on: origin-form, or "*"
+        self.text = target.decode("ascii")
         self.path, _, self.query = target.partition(b"?")
         self.minor = minor
         # As it is sent on: between these comes what stands before all paths of an endpoint, and

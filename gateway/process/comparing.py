@@ -31,6 +31,9 @@ from gateway.routing.spec import RouteSpec
 _log = logging.getLogger(__name__)
 
 MOST_WAITING = 500  # pairs
+# Times as long as a comparison took. Some take milliseconds, and while one runs the loop does not:
+# without a rest a shadow would slow down whatever else control has to do.
+_REST = 2.0
 _FAMILIES = {Kind.CANDIDATE: "shadow", Kind.SELF: "shadow_self"}
 
 _read_spec = lru_cache(maxsize=256)(read_spec)
@@ -100,6 +103,7 @@ class Comparer:
             if waiting is None:
                 continue
             setup, kind, pair, shows = waiting
+            began = time.thread_time()
             try:
                 judged = self._judge(setup, kind, pair, shows)
             except Exception:
@@ -109,6 +113,7 @@ class Comparer:
                 loop.call_soon_threadsafe(self._note, judged)
             except RuntimeError:  # it is closed
                 return
+            time.sleep((time.thread_time() - began) * _REST)
 
     def _judge(self, setup: Setup, kind: Kind, pair: Pair, shows: bool) -> Judged:
         spec = _read_spec(setup.compare)
@@ -142,17 +147,21 @@ class Comparer:
         now = self._wall()
         setup = Setup(spec.name, spec.mirror, spec.stable, spec.compare)
         told = self.book.of(setup, now).told(now)
-        problems = {n: p for n, p in self._plugins.problems.items() if f'"{n}"' in spec.compare}
-        return {"compares": bool(spec.mirror and spec.compare), **told, "plugins": problems}
+        failing = {
+            name: {"errors": self._plugins.errors[name], "newest": problem}
+            for name, problem in self._plugins.problems.items()
+            if f'"{name}"' in spec.compare
+        }
+        return {"compares": bool(spec.mirror and spec.compare), **told, "plugins": failing}
 
     def examples(self, route: str) -> list[dict[str, Any]]:
         found = self.book.find(route)
         return [] if found is None else found.examples
 
-    def holds(self, route: str) -> tuple[str, ...]:
-        """Reasons for a release of this route to raise no weight now."""
+    def holds(self, route: str) -> dict[str, tuple[str, ...]]:
+        """By candidate: reasons for a release of this route to raise no weight now."""
         found = self.book.find(route)
-        return () if found is None else found.holds(self._wall())
+        return {} if found is None else {found.setup.candidate: found.holds(self._wall())}
 
     @property
     def totals(self) -> Mapping[Key, int]:

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -49,12 +49,15 @@ from gateway.process.strata import StrataPublisher
 from gateway.process.vitals import Meter, Pulse
 from gateway.release.conduct.controller import Controller
 from gateway.release.conduct.desk import Desk
+from gateway.release.conduct.drill.board import Board
+from gateway.release.conduct.drill.rehearsal import Scene
 from gateway.release.conduct.judging import ReleaseJudging
 from gateway.release.conduct.notify.notifier import Notifier
 from gateway.release.conduct.own_metrics import OwnMetrics
 from gateway.release.conduct.prometheus import Prometheus
 from gateway.release.machine.status import Status
 from gateway.routing.spec import RouteSpec
+from gateway.state.drills import DrillStore
 from gateway.state.ratings import Ratings
 from gateway.state.release import ReleaseRecord
 from gateway.state.snapshot import Snapshot
@@ -222,10 +225,20 @@ def build_parts(boot: ControlBoot, feed: Feed, health: Health) -> Parts:
     store = Store(settings.redis, Path(folder) if folder else None, own_id, wrong_place)
     numbers = StrataLog(store.link, store.keys)
     strata = StrataPublisher(feed.strata, numbers, own_id)
-    controller = build_controller(settings, store, own_id, feed.ledger.counted)
     comparer = build_comparer(settings, store, feed)
+    controller = build_controller(settings, store, own_id, feed.ledger.counted, comparer)
     feedback = FeedbackDesk(feed.strata, Ratings(store.link, store.keys))
     feed.on_pairs, feed.on_answers = comparer.put, feedback.answered
+    desk = Desk(
+        store,
+        numbers,
+        [channel.name for channel in settings.notify],
+        problems=controller.problems,
+    )
+    drilling = Scene(
+        store, desk, DrillStore(store.link, store.keys), lambda: feed.workers, own_id
+    )
+    board = Board(settings, drilling, boot.data_url, Path(boot.runtime_dir))
     context = AdminContext(
         settings=settings,
         store=store,
@@ -236,16 +249,12 @@ def build_parts(boot: ControlBoot, feed: Feed, health: Health) -> Parts:
         standing=lambda: health.standing,
         processes=Processes(feed, health).look,
         observed=strata.observed,
-        releases=Desk(
-            store,
-            numbers,
-            [channel.name for channel in settings.notify],
-            problems=controller.problems,
-        ),
+        releases=desk,
         shadows=comparer,
         feedback=feedback,
+        drills=board,
     )
-    return Parts(store, Admin(context), strata, controller, beside=(comparer, feedback))
+    return Parts(store, Admin(context), strata, controller, beside=(comparer, feedback, board))
 
 
 def build_comparer(settings: Settings, store: Store, feed: Feed) -> Comparer:
@@ -260,7 +269,11 @@ def build_comparer(settings: Settings, store: Store, feed: Feed) -> Comparer:
 
 
 def build_controller(
-    settings: Settings, store: Store, own_id: str, counted: Callable[[], Counted]
+    settings: Settings,
+    store: Store,
+    own_id: str,
+    counted: Callable[[], Counted],
+    comparer: Comparer,
 ) -> Controller:
     """What conducts releases while this gateway leads."""
 
@@ -275,7 +288,9 @@ def build_controller(
         Notifier(settings.notify),
         OwnMetrics(Prometheus(settings.release)),
         own_id,
-        why_not_ready=lambda status: why_not_ready(status, counted()),
+        why_not_ready=lambda status: (
+            why_not_ready(status, counted()) or why_held(status, comparer.holds(status.route))
+        ),
     )
 
 
@@ -287,6 +302,13 @@ def why_not_ready(status: Status, counted: Counted) -> str:
         if (route, version) == (status.route, status.candidate)
     ]
     return f"no endpoint of {status.candidate} is up" if shares and not any(shares) else ""
+
+
+def why_held(status: Status, holds: Mapping[str, Sequence[str]]) -> str:
+    """Why the candidate may get no more, as far as its answers to copies differ from stable's."""
+    if not status.plan.guardrails.shadow.enabled:
+        return ""
+    return "; ".join(holds.get(status.candidate, ()))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 from gateway.errors import DownstreamError
 from gateway.http1.head import HeadBuffer
-from gateway.http1.request import parse_request
+from gateway.http1.request import Start, parse_request
 from gateway.proxy.answers import answer_head, error_body
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.identity import Peer, plain_address
@@ -51,6 +51,7 @@ class Downstream(asyncio.Protocol):
         "_is_writing_paused",
         "_lingers_until",
         "_served",
+        "_start",
         "_transport",
         "_unread_bytes",
         "deadline",
@@ -75,6 +76,7 @@ class Downstream(asyncio.Protocol):
         self.will_reset = False  # end the connection so that nobody takes it for a regular end
         self._heads: HeadBuffer | None = None  # a head that comes in pieces
         self._served = 0
+        self._start: Start | None = None  # of the head before
         self._is_in_turn = False
         self._is_lingering = False
         self._is_ending = False
@@ -193,7 +195,7 @@ class Downstream(asyncio.Protocol):
                     return
                 raw, rest = found
                 self._heads = None
-            head = parse_request(raw, plane.request_memo, plane.http_limits)
+            head = parse_request(raw, plane.request_memo, plane.http_limits, self._start)
         except DownstreamError as error:
             self._refuse(error)
             return
@@ -203,6 +205,7 @@ class Downstream(asyncio.Protocol):
             self._refuse(DownstreamError(503, "no_table", text))
             return
         self._served += 1
+        self._start = head.start
         self.exchange = exchange = Exchange(self, head, view)
         if self._served >= plane.keepalive_requests or plane.is_closing:
             exchange.keep = False

@@ -122,7 +122,7 @@ class Recorder:
         if head.query or len(head.target) > _LONGEST_PATH:
             path = self._shown_target(head.target, exchange)
         else:
-            path = head.target.decode()
+            path = head.line.text
         upload = exchange.counted
         if error or status >= 499:
             level = "error" if status >= 500 or error == "stream_cut" else "warning"

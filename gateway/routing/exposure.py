@@ -70,7 +70,7 @@ def _keeps(rule: RuleSpec, stable: str) -> bool:
 
 
 def _sends_less(before: tuple[RuleSpec, ...], after: tuple[RuleSpec, ...], stable: str) -> bool:
-    """Whether only rules to a candidate went and rules to stable came, all others in their order."""
+    """Whether only rules to a candidate went and rules to stable came; the others keep order."""
     left = list(before)
     for rule in after:
         # What stands before its like was taken away, as far as that sends nobody to a candidate.

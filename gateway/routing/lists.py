@@ -31,6 +31,8 @@ _LEAST_SLOTS = 1024
 # old table must be empty before the new one, twice as large, is full.
 _SLOTS_MOVED_PER_ID = 4
 
+_SLOTS_COPIED = 65_536  # at once: half a megabyte
+
 
 class MappedBytes(Protocol):
     """Anything that lends its bytes: bytes, bytearray, memoryview, mmap."""
@@ -102,6 +104,11 @@ class PackedTable:
         return f"<PackedTable of {len(self)} ids in {self._words.nbytes} bytes>"
 
     @property
+    def slots(self) -> memoryview[int]:
+        """The hashes, and zeros between them; read-only by agreement."""
+        return self._slots
+
+    @property
     def buffer(self) -> memoryview:
         """The bytes to write into a file; read-only."""
         return self._words.cast("B").toreadonly()
@@ -112,19 +119,28 @@ class TableBuilder:
 
     When more ids come than were expected, a table twice as large takes over and the old one is
     emptied by and by. `settle` does that in slices after the last `add`; `finish` does the rest.
+    It may go on from a finished table, which stays as it is: one of the same size is copied.
     """
 
-    __slots__ = ("_capacity", "_count", "_mask", "_moved", "_old", "_slots", "_sum", "_words")
+    __slots__ = (
+        "_capacity", "_count", "_is_copying", "_mask", "_moved", "_old", "_slots", "_sum", "_words",
+    )  # fmt: skip
 
-    def __init__(self, expected: int) -> None:
+    def __init__(self, expected: int, start: PackedTable | None = None) -> None:
         self._count = 0  # while an old table is being emptied, ids in both are counted twice
         self._sum = 0
         self._old = memoryview(b"").cast("Q")
         self._moved = 0  # slots of the old table that are done with
+        self._is_copying = False
+        if start is not None:
+            expected = max(expected, len(start))
+            self._count, self._sum, self._old = len(start), start.digest, start.slots
         self._allocate(max(_LEAST_SLOTS, 1 << (2 * expected - 1).bit_length()))
+        self._is_copying = len(self._old) == len(self._slots)
 
     def add(self, ids: Iterable[bytes]) -> None:
         """Takes a slice of ids, about a thousand; an id that is known already changes nothing."""
+        self._end_copying()
         rest = iter(ids)
         while part := list(islice(rest, self._capacity - self._count or 1)):
             if self._count == self._capacity:
@@ -132,11 +148,21 @@ class TableBuilder:
             self._insert([xxh3_64_intdigest(unit) or 1 for unit in part])
             self.settle(_SLOTS_MOVED_PER_ID * len(part))
 
+    def discard(self, ids: Iterable[bytes]) -> None:
+        """Takes a slice of ids off again; one that is not there changes nothing."""
+        while not self.settle():
+            pass
+        gone = [h for unit in ids if self._take_out(h := xxh3_64_intdigest(unit) or 1)]
+        self._count -= len(gone)
+        self._sum = (self._sum - sum(gone)) & _WORD_MASK
+
     def settle(self, slots: int = 10_000) -> bool:
         """Does a slice of the emptying of an outgrown table; True when nothing is left to do."""
         old = self._old
         if not old:
             return True
+        if self._is_copying:
+            return self._copy()
         part = [held for held in old[self._moved : self._moved + slots].tolist() if held]
         self._count -= len(part)
         self._sum -= sum(part)
@@ -169,7 +195,40 @@ class TableBuilder:
         self._count += len(added)
         self._sum = (self._sum + sum(added)) & _WORD_MASK
 
+    def _take_out(self, wanted: int) -> bool:
+        """Frees the slot, and moves up what stands behind it and would not be found any more."""
+        slots = self._slots
+        mask = self._mask
+        free = wanted & mask
+        while (held := slots[free]) != wanted:
+            if not held:
+                return False
+            free = (free + 1) & mask
+        slot = free
+        while held := slots[slot := (slot + 1) & mask]:
+            if (slot - held) & mask >= (slot - free) & mask:
+                slots[free] = held
+                free = slot
+        slots[free] = 0
+        return True
+
+    def _copy(self) -> bool:
+        first, beyond = self._moved, self._moved + _SLOTS_COPIED
+        self._slots[first:beyond] = self._old[first:beyond]
+        self._moved = beyond
+        if beyond < len(self._old):
+            return False
+        self._old = memoryview(b"").cast("Q")
+        self._is_copying = False
+        return True
+
+    def _end_copying(self) -> None:
+        while self._is_copying:
+            self._copy()
+
     def _grow(self) -> None:
+        while not self.settle():
+            pass  # never long, but for a start that was much too large for what is in it
         self._old = self._slots
         self._moved = 0
         self._allocate(2 * len(self._slots))

@@ -29,6 +29,8 @@ class Part(StrEnum):
     STRATA = "strata"
     ANSWERED = "answered"
     RATED = "rated"
+    DRILL = "drill"
+    DRILLS = "drills"
     SEGMENT = "segment"
     SEGMENT_HISTORY = "segment_history"
     INSTANCES = "instances"
@@ -51,6 +53,8 @@ ROUTE_PARTS = (
     Part.FINISHED,
     Part.HISTORY,
     Part.STRATA,
+    Part.DRILL,
+    Part.DRILLS,
 )
 
 

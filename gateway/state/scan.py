@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Container, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Container, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import cast
 
 import msgspec
@@ -13,6 +14,7 @@ from gateway.routing.lists import PackedTable, TableBuilder
 from gateway.routing.unit import MAX_UNIT_BYTES
 from gateway.state.history import Delta
 from gateway.state.link import Link
+from gateway.state.reconcile import unexplained
 from gateway.state.snapshot import MemberList
 
 SLICE_IDS = 1000
@@ -20,7 +22,10 @@ SLICE_IDS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A packed list and its ids, in slices, for telling later what came and went."""
+    """A packed list and its ids, in slices, for telling later what came and went.
+
+    Slices may name ids that are not on the list any more, and some twice.
+    """
 
     table: PackedTable
     slices: tuple[bytes, ...]
@@ -41,7 +46,7 @@ def check_lengths(ids: Iterable[bytes]) -> None:
         )
 
 
-async def scan(link: Link, key: str, expected: int) -> Scanned:
+async def scan(link: Link, key: str, expected: int) -> tuple[TableBuilder, list[bytes]]:
     """Read a large set and pack it, in slices; the next slice travels while one is packed."""
     builder = TableBuilder(expected)
     slices: list[bytes] = []
@@ -58,31 +63,57 @@ async def scan(link: Link, key: str, expected: int) -> Scanned:
                 break
     finally:
         coming.cancel()
+    await settled(builder)
+    return builder, slices
+
+
+async def settled(builder: TableBuilder) -> None:
+    """Let the builder end what it has to do, in slices."""
     while not builder.settle():  # noqa: ASYNC110  # work in slices, nobody to be told by
         await asyncio.sleep(0)
-    return Scanned(builder.finish(), tuple(slices))
+
+
+async def apply(builder: TableBuilder, delta: Delta, slices: list[bytes] | None) -> None:
+    """Put what a delta tells into a table that is being built, and the new ids into the slices."""
+    await settled(builder)
+    for ids in _sliced(delta.added):
+        builder.add(ids)
+        if slices is not None:
+            slices.append(msgspec.msgpack.encode(ids))
+        await asyncio.sleep(0)
+    await settled(builder)
+    for ids in _sliced(delta.removed):
+        builder.discard(ids)
+        await asyncio.sleep(0)
 
 
 async def difference(
-    before: MemberList, slices_before: tuple[bytes, ...] | None, after: Scanned
+    before: MemberList, slices_before: tuple[bytes, ...] | None, after: Scanned, told: Delta
 ) -> Delta:
-    """Which ids came and went between two scans, found slice by slice."""
-    added = {unit async for unit in _strangers(after.slices, before.container)}
-    removed = {unit for unit in before.added if unit not in after.table}
-    if slices_before is None:
-        # Packed by an earlier process: its ids are known only as hashes.
-        gone = len(before) + len(added) - len(removed) != len(after.table)
-        return Delta(frozenset(added), frozenset(removed), is_unknown=gone)
-    async for unit in _strangers(slices_before, after.table):
-        if unit not in before.removed:
-            removed.add(unit)
-    return Delta(frozenset(added), frozenset(removed))
+    """Which ids came and went between two readings that nobody told, found slice by slice."""
+    held, now = before.container, after.table
+    added = {unit async for unit in _members(after.slices, now) if unit not in held}
+    if slices_before is not None:
+        gone = {unit async for unit in _members(slices_before, held) if unit not in now}
+        gone |= {unit for unit in before.added if unit not in now}
+        return unexplained(Delta(frozenset(added), frozenset(gone)), told, now)
+    # Packed by an earlier process: its ids are known only as hashes.
+    gone = {unit for unit in (*before.added, *told.removed) if unit in held and unit not in now}
+    is_unknown = len(before) + len(added) - len(gone) != len(now)
+    found = unexplained(Delta(frozenset(added), frozenset(gone)), told, now)
+    return replace(found, is_unknown=is_unknown)
 
 
-async def _strangers(slices: Iterable[bytes], known: Container[bytes]) -> AsyncIterator[bytes]:
-    """The ids that are not known, found slice by slice."""
+async def _members(slices: Iterable[bytes], table: Container[bytes]) -> AsyncIterator[bytes]:
+    """The ids in the slices that are on the list still, slice by slice."""
     for part in slices:
         for unit in msgspec.msgpack.decode(part, type=list[bytes]):
-            if unit not in known:
+            if unit in table:
                 yield unit
         await asyncio.sleep(0)
+
+
+def _sliced(ids: Iterable[bytes]) -> Iterator[list[bytes]]:
+    rest = iter(ids)
+    while part := list(islice(rest, SLICE_IDS)):
+        yield part

@@ -285,7 +285,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
             data = rest
 
     def _answer(self, head: ResponseHead, data: bytes) -> None:
-        sink = cast(Sink, self._sink)
+        sink = self._sink
+        assert sink is not None
         if head.status == 101:
             if not self._is_upgrade or head.upgrade.lower() != b"websocket":
                 return self._fail(_garbled("101 to what the request did not ask for"))
@@ -332,7 +333,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         return sink.answered(head, framing, data, False)
 
     def _read_counted(self, data: bytes) -> None:
-        sink = cast(Sink, self._sink)
+        sink = self._sink
+        assert sink is not None
         left = self._remaining - len(data)
         self._remaining = left
         if left > 0:
@@ -344,7 +346,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         sink.body(data, True)
 
     def _read_chunks(self, data: bytes) -> None:
-        reader = self._reader
+        reader, sink = self._reader, self._sink
+        assert sink is not None
         try:
             data = reader.feed(data)
         except ChunkError as error:
@@ -352,9 +355,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
             return
         if not reader.is_done:
             if data:
-                cast(Sink, self._sink).body(data, False)
+                sink.body(data, False)
             return
-        sink = cast(Sink, self._sink)
         self._done(self._keeps and not reader.rest)
         sink.body(data, True)
 

@@ -142,9 +142,10 @@ class Group:
 
     def is_down(self, now: float) -> bool:
         """No endpoint is up; in panic they may be used all the same."""
-        # No generator: this is asked for each request.
-        for endpoint in self.endpoints:  # noqa: SIM110
-            if endpoint.health.is_up(now):
+        # `is_up`, written out: this is asked for each request.
+        for endpoint in self.endpoints:
+            health = endpoint.health
+            if now >= health.ejected_until and not health.is_checked_down:
                 return False
         return True
 

@@ -30,7 +30,10 @@ from gateway.process.feedback import FeedbackDesk
 from gateway.process.plugins import Plugins
 from gateway.process.strata import StrataSums
 from gateway.release.conduct.desk import Desk
+from gateway.release.conduct.drill.board import Board
+from gateway.release.conduct.drill.rehearsal import Scene
 from gateway.routing.table import Identity
+from gateway.state.drills import DrillStore
 from gateway.state.ratings import Ratings
 from gateway.state.store import Store
 from gateway.state.strata import StrataLog
@@ -80,6 +83,8 @@ class Running:
     standing: Standing = field(default_factory=lambda: Standing(workers=2))
     processes: list[ProcessState] = field(default_factory=list)
     observed: Observed = field(default_factory=Observed)
+    shadows: Comparer | None = None
+    feedback: FeedbackDesk | None = None
 
     @property
     def url(self) -> str:
@@ -159,6 +164,13 @@ async def running(
     settings = Settings(redis=redis, admin=own)
     store = Store(redis, state_dir, "gateway-1", endpoint_rule(settings).wrong_with_url)
     sock = socket.create_server((HOST, 0))
+    desk = Desk(store, StrataLog(store.link, store.keys), ["team"], heard_seconds=0.05)
+    scene = Scene(
+        store, desk, DrillStore(store.link, store.keys), lambda: side.workers, "gateway-1"
+    )
+    drills = Board(settings, scene, "http://127.0.0.1:1", Path("/nowhere"))
+    shadows = Comparer(StrataSums(), lambda route: None, Plugins(()), None)
+    feedback = FeedbackDesk(StrataSums(), Ratings(store.link, store.keys))
     async with ClientSession() as session:
         context = AdminContext(
             settings=settings,
@@ -170,12 +182,14 @@ async def running(
             standing=lambda: side.standing,
             processes=lambda: side.processes,
             observed=lambda: side.observed,
-            releases=Desk(store, StrataLog(store.link, store.keys), ["team"], heard_seconds=0.05),
+            releases=desk,
+            drills=drills,
             shadows=shadows,
             feedback=feedback,
         )
         scheme = "https" if own.tls_cert else "http"
         side = Running(Admin(context), store, sock.getsockname()[1], session, scheme)
+        side.shadows, side.feedback = shadows, feedback
         following = asyncio.create_task(store.run())
         try:
             await side.admin.start(sock)

@@ -44,6 +44,7 @@ CALLS: Mapping[tuple[str, str], Call] = {
     ("GET", "/healthz"): Call("/healthz", kind="text/plain"),
     ("GET", "/readyz"): Call("/readyz", kind="text/plain"),
     ("GET", "/metrics"): Call("/metrics", kind="text/plain"),
+    ("GET", "/api/v1/openapi.json"): Call("/api/v1/openapi.json"),
     ("GET", "/api/v1/whoami"): Call("/api/v1/whoami"),
     ("GET", "/api/v1/session"): Call("/api/v1/session"),
     ("POST", "/api/v1/session"): Call("/api/v1/session"),
@@ -200,6 +201,10 @@ CALLS: Mapping[tuple[str, str], Call] = {
     ),
     ("GET", "/api/v1/routes/{route}/release/report"): Call(
         "/api/v1/routes/chat/release/report", needs_store=True, kind="text/markdown"
+    ),
+    ("GET", "/api/v1/routes/{route}/drills"): Call("/api/v1/routes/chat/drills", needs_store=True),
+    ("POST", "/api/v1/routes/{route}/drill"): Call(
+        "/api/v1/routes/chat/drill", {"kind": "cut"}, needs_store=True, role=Role.OPERATOR
     ),
     ("GET", "/api/v1/routes/{route}/releases"): Call(
         "/api/v1/routes/chat/releases", needs_store=True

@@ -73,5 +73,3 @@ def test_examples_show_both_answers_and_move_no_terminal(compared: Live) -> None
 def test_a_route_that_is_not_there_is_told(up: Live) -> None:
     done = up.run("shadow", "ghost")
     assert done.exit_code == 1 and "There is no route 'ghost' in force" in done.stderr
-
-

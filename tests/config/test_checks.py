@@ -13,6 +13,7 @@ from gateway.config.settings import (
     Limits,
     Listen,
     Redis,
+    Release,
     Routing,
     Settings,
     Tracing,
@@ -208,3 +209,14 @@ def test_an_extra_that_is_not_there_is_not_there(monkeypatch: pytest.MonkeyPatch
     assert has_otel()
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
     assert not has_otel()
+
+
+@pytest.mark.parametrize("name", ["os", "os:", ":system", "os system", "os:a.b", "a..b:c", "a:b()"])
+def test_a_function_is_named_with_its_module(name: str) -> None:
+    assert told(Settings(release=Release(compare_plugins=("my.metrics:far", name)))) == [
+        (
+            "release.compare_plugins",
+            "must name functions as module:function, as in my_metrics:distance",
+        )
+    ]
+    assert not keys(Settings(release=Release(compare_plugins=("my.metrics:far",))))

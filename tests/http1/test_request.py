@@ -5,7 +5,7 @@ import pytest
 from gateway.errors import DownstreamError, Source
 from gateway.http1.limits import Limits
 from gateway.http1.lines import LineMemo
-from gateway.http1.request import parse_request
+from gateway.http1.request import RequestHead, Start, parse_request
 from tests.http1.wire import HOST, LIMITS, LINE, parse, refusal, with_line
 
 OLD = b"GET / HTTP/1.0"
@@ -436,6 +436,113 @@ def test_first_lines_are_not_remembered_without_end() -> None:
     for number in range(1000):
         parse_request(b"GET /%d HTTP/1.1\r\nHost: a" % number, memo, LIMITS)
         assert len(memo.request_lines) <= 4
+
+
+# -- how heads of one connection begin ---------------------------------------------
+
+USUAL = (
+    *(HOST, b"Accept: a", b"Connection: keep-alive, X-Away", b"X-Away: 1", b"X-User-Id: alice"),
+    *(b"Via: 1.1 x", b"TE: trailers", b"Accept-Encoding: b"),
+)
+
+
+def begun(memo: LineMemo, *lines: bytes) -> Start:
+    """That of a head which goes on with something secret."""
+    raw = b"\r\n".join((LINE, *(lines or USUAL), b"Authorization: canary", b"X: 1"))
+    for _ in range(3):
+        head = parse_request(raw, memo, LIMITS)
+    assert head.start is not None
+    return head.start
+
+
+def told(head: RequestHead) -> list[object]:
+    return [getattr(head, name) for name in head.__slots__ if name not in ("line", "start")]
+
+
+@pytest.mark.parametrize("first", [LINE, OLD, b"POST /p?q=1 HTTP/1.1", b"GET http://b/ HTTP/1.1"])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        (),
+        (b"Authorization: other", b"Content-Length: 5"),
+        (b"X: a", b"X:  b ", b"Cookie: c", b"cookie: d"),
+        (HOST,),
+        (b"X-User-Id: eve",),
+        (b"Connection: close, Accept-Encoding", b"Upgrade: websocket"),
+        (b"Transfer-Encoding: chunked", b"Expect: 100-continue"),
+        (b"Content-Length: 1", b"Content-Length: 1"),
+        (b"Accept-Encoding",),
+        (b" folded",),
+        (b"x-forwarded-for: a", b"X-Away: 2"),
+    ],
+)
+@pytest.mark.parametrize("usual", [USUAL, USUAL[1:], (*USUAL[:3], b"X: 1", *USUAL[3:]), ()])
+def test_a_head_says_the_same_whatever_came_before_it(
+    first: bytes, rest: tuple[bytes, ...], usual: tuple[bytes, ...]
+) -> None:
+    names = frozenset({b"x-user-id", b"cookie"})
+    memo = LineMemo(names)
+    start = begun(memo)
+    raw = b"\r\n".join((first, *usual, *rest))
+    for _ in range(3):
+        try:
+            expected = told(parse_request(raw, LineMemo(names), LIMITS))
+        except DownstreamError as error:
+            with pytest.raises(DownstreamError) as caught:
+                parse_request(raw, memo, LIMITS, start)
+            assert (caught.value.status, caught.value.code) == (error.status, error.code)
+        else:
+            assert told(parse_request(raw, memo, LIMITS, start)) == expected
+
+
+def test_heads_of_one_kind_of_client_share_their_start() -> None:
+    memo = LineMemo()
+    start = begun(memo)
+    assert begun(memo) is start
+    assert start.bytes == b"\r\n".join((*USUAL, b""))
+    assert repr(start) == "<Start of 8 lines>"
+    raw = b"\r\n".join((LINE, *USUAL, b"Authorization: b"))
+    assert parse_request(raw, memo, LIMITS, start).start is start
+
+
+def test_A14_no_start_holds_a_secret() -> None:
+    memo = LineMemo(frozenset({b"authorization"}))
+    begun(memo)
+    begun(memo, *USUAL[:5])
+    assert len(memo.starts) == 2
+    assert not any(b"canary" in raw for raw in memo.starts)
+
+
+def test_a_line_that_only_begins_like_one_of_the_start_is_read_as_it_is() -> None:
+    memo = LineMemo()
+    start = begun(memo)
+    raw = b"\r\n".join((LINE, *USUAL)) + b"cd"
+    assert parse_request(raw, memo, LIMITS, start).kept[-1] == b"Accept-Encoding: bcd"
+
+
+def test_P25_lines_of_the_start_count() -> None:
+    memo = LineMemo()
+    start = begun(memo)
+    raw = b"\r\n".join((LINE, *USUAL, b"Cookie: a", b"Cookie: b"))
+    assert parse_request(raw, memo, Limits(head_lines=10), start)
+    with pytest.raises(DownstreamError) as caught:
+        parse_request(raw, memo, Limits(head_lines=9), start)
+    assert caught.value.status == 431
+
+
+def test_a_start_is_of_no_use_where_other_fields_are_wanted() -> None:
+    start = begun(LineMemo())
+    memo = LineMemo(frozenset({b"x-user-id"}))
+    head = parse_request(b"\r\n".join((LINE, *USUAL, b"Cookie: a")), memo, LIMITS, start)
+    assert head.single == {b"x-user-id": b"alice"}
+    assert head.start is not start
+
+
+def test_starts_are_not_remembered_without_end() -> None:
+    memo = LineMemo()
+    for number in range(1000):
+        begun(memo, *USUAL, b"X-Number: %d" % number)
+    assert 0 < len(memo.starts) <= 256
 
 
 def test_a_head_says_what_it_is() -> None:

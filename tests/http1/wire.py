@@ -10,7 +10,7 @@ from gateway.http1.chunks import ChunkError, ChunkScanner
 from gateway.http1.head import HeadBuffer
 from gateway.http1.limits import Limits
 from gateway.http1.lines import LineMemo
-from gateway.http1.request import RequestHead, parse_request
+from gateway.http1.request import RequestHead, Start, parse_request
 
 LIMITS = Limits()
 LINE = b"GET / HTTP/1.1"
@@ -92,6 +92,7 @@ class Reader:
         self._memo = LineMemo(wanted)
         self._heads = HeadBuffer(limits)
         self._head: RequestHead | None = None
+        self._start: Start | None = None
         self._scanner: ChunkScanner | None = None
         self._body = b""
         self._is_over = False
@@ -111,7 +112,8 @@ class Reader:
             found = self._heads.feed(data)
             if found is None:
                 return b""
-            self._head = parse_request(found[0], self._memo, self._limits)
+            self._head = parse_request(found[0], self._memo, self._limits, self._start)
+            self._start = self._head.start
             self.seen.heads.append(self._head)
             self._scanner = ChunkScanner(self._limits) if self._head.chunked else None
             self._body, data = b"", found[1]

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.metrics.numbers import Counted
-from gateway.process.control import why_not_ready
+from gateway.process.control import why_held, why_not_ready
 from tests.process.harness import Gateway, Model, wait_until
 from tests.release.conduct.test_edits import STATUS
 from tests.servers import Valkey
@@ -159,3 +160,13 @@ def test_a_candidate_of_which_nothing_is_up_is_not_ready(
     shares: dict[tuple[str, str, str], float], why: str
 ) -> None:
     assert why_not_ready(STATUS, Counted(endpoints=shares)) == why
+
+
+def test_a_candidate_whose_answers_drift_gets_no_more() -> None:
+    holds = {"v2": ("one drifts", "another drifts"), "v3": ("a third drifts",)}
+    assert why_held(STATUS, holds) == "one drifts; another drifts"
+    assert why_held(STATUS, {"v2": ()}) == "" == why_held(STATUS, {})
+    replace = msgspec.structs.replace
+    guards = STATUS.plan.guardrails
+    without = replace(guards, shadow=replace(guards.shadow, enabled=False))
+    assert why_held(replace(STATUS, plan=replace(STATUS.plan, guardrails=without)), holds) == ""

@@ -57,3 +57,22 @@ async def test_a_worker_that_must_end_just_when_control_goes_does_end(
             following.cancel()  # it has forgotten that it was told so before
         assert ended
         assert following.cancelled()
+
+
+async def test_what_may_be_lost_is_offered_only_where_there_is_room(tmp_path: Path) -> None:
+    control = Control()
+    path = str(tmp_path / "c")
+    link = Link(path, Hello(worker=0, pid=1, born=1), ignore, Totals)
+    assert not link.offer(b"x")  # nobody is there
+    async with await asyncio.start_unix_server(control.serve, path) as server:
+        following = asyncio.create_task(link.run())
+        await asyncio.wait_for(control.has_heard.wait(), SECONDS)
+        taken = 0
+        while link.offer(bytes(64 * 1024)):  # it reads no more
+            taken += 1
+            assert taken < 1000
+        assert taken
+        server.close()
+        control.hang_up()
+        following.cancel()
+        await asyncio.wait([following], timeout=SECONDS)

@@ -14,7 +14,8 @@ from tests.proxy.side import Side
 def mirror(side: Side, url: str, **changes: object) -> None:
     """All that goes to v1, at the side's model, is copied to v2."""
     versions = {"v1": VersionSpec(urls=(side.model.url,)), "v2": VersionSpec(urls=(url,))}
-    side.use(side.spec(**{"versions": versions, "mirror": "v2", "compare": "{}", "mirror_self": 0.0, **changes}))
+    compared = {"compare": "{}", "mirror_self": 0.0}
+    side.use(side.spec(**{"versions": versions, "mirror": "v2", **compared, **changes}))
 
 
 def pairs_of(side: Side) -> list[Pair]:

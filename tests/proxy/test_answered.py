@@ -11,7 +11,10 @@ from tests.proxy.side import Side, closed_port
 
 
 def two(side: Side, **changes: object) -> None:
-    versions = {"v1": VersionSpec(urls=(side.model.url,)), "v2": VersionSpec(urls=(side.model.url,))}
+    versions = {
+        "v1": VersionSpec(urls=(side.model.url,)),
+        "v2": VersionSpec(urls=(side.model.url,)),
+    }
     side.use(side.spec(**{"versions": versions, **changes}))
 
 

@@ -39,9 +39,7 @@ def test_secrets_are_hidden_before_anything_is_cut() -> None:
     """The cut would go through the key, and what is left of it would look like no key."""
     text = f"{'b' * 150}{'c' * 300} {KEY} {'d' * 190}"
     redact = Redactor([Secret("hunter22")])
-    one, other = excerpts(
-        answer(f"{text}1 hunter22".encode()), answer(f"{text}2".encode()), redact
-    )
+    one, other = excerpts(answer(f"{text}1 hunter22".encode()), answer(f"{text}2".encode()), redact)
     assert KEY[-8:] not in one + other and "hunter22" not in one
     assert "1 ***" in one
 
