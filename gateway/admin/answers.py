@@ -301,6 +301,7 @@ class Forecast(msgspec.Struct):
 
     plan: dict[str, Any]
     forecast: dict[str, Any]
+    words: Any = None
 
 
 class Repopulated(msgspec.Struct):

@@ -45,6 +45,7 @@ def samples(context: AdminContext) -> Iterator[Sample]:
     yield from _processes(context)
     yield from _counted(counted)
     yield from _afterwards(context)
+    yield from _drills(context, time.time())
     yield from _dropped(context, counted, observed)
 
 
@@ -88,6 +89,14 @@ def _afterwards(context: AdminContext) -> Iterator[Sample]:
     if context.feedback is not None:
         for ratings, count in context.feedback.totals.items():
             yield names.FEEDBACK, ratings, count
+
+
+def _drills(context: AdminContext, now: float) -> Iterator[Sample]:
+    if context.drills is None:
+        return
+    for route, schedule in context.drills.schedules.items():
+        yield names.DRILL_OVERDUE, (route,), schedule.is_overdue(now)
+        yield names.DRILL_PASSED_AT, (route,), schedule.passed_at or 0
 
 
 def _dropped(context: AdminContext, counted: Counted, observed: Observed) -> Iterator[Sample]:

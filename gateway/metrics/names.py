@@ -117,6 +117,13 @@ UNITS = _gauge(
     "Different units, roughly, that their weights brought here in the last 10 minutes.",
     "route", "version",
 )  # fmt: skip
+DRILL_OVERDUE = _gauge(
+    "drill_overdue", "1 when no drill of the way back has passed in the time wanted.", "route"
+)
+DRILL_PASSED_AT = _gauge(
+    "drill_last_success_timestamp_seconds",
+    "When a drill of the way back last passed, as unix time; 0 = none is known.", "route",
+)  # fmt: skip
 VERSION_INFO = _gauge(
     "version_info", "Always 1; roles: stable, candidate.", "route", "version", "role"
 )
@@ -179,7 +186,7 @@ CONFIG_REFUSED = _gauge(
 ALL: tuple[Series, ...] = (
     BUILD_INFO, REQUESTS, REQUEST_DURATION, FIRST_BYTE, INTER_CHUNK, ERRORS, IN_FLIGHT, RETRIES,
     MIRRORED, MIRROR_FAILURES, SHADOW_PAIRS, FEEDBACK, DECISIONS, SPLIT_WEIGHT, UNITS,
-    VERSION_INFO, ENDPOINT_HEALTHY,
+    VERSION_INFO, DRILL_OVERDUE, DRILL_PASSED_AT, ENDPOINT_HEALTHY,
     PANIC_MODE, CONNECTIONS, SHED, DROPPED, WORKERS, WORKERS_CURRENT, WORKERS_WANTED,
     PROCESS_START, PROCESS_RESTARTS, PROCESS_CRASH_LOOP, PROCESS_OPEN_FDS, PROCESS_MAX_FDS,
     PROCESS_RESIDENT, PROCESS_LOOP_LAG, SETTINGS_RELOADS, SETTINGS_RELOAD_GOOD,

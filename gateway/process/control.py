@@ -235,9 +235,7 @@ def build_parts(boot: ControlBoot, feed: Feed, health: Health) -> Parts:
         [channel.name for channel in settings.notify],
         problems=controller.problems,
     )
-    drilling = Scene(
-        store, desk, DrillStore(store.link, store.keys), lambda: feed.workers, own_id
-    )
+    drilling = Scene(store, desk, DrillStore(store.link, store.keys), lambda: feed.workers, own_id)
     board = Board(settings, drilling, boot.data_url, Path(boot.runtime_dir))
     context = AdminContext(
         settings=settings,

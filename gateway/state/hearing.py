@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import cast
 
-from gateway.errors import StoreError
+from gateway.errors import StoreError, StoreUnavailable
 from gateway.state.history import Delta, combine, read_entries
 from gateway.state.keys import Keys, SegmentKeys
 from gateway.state.link import Link
@@ -75,9 +75,14 @@ class Hearing:
     async def hear_list(self, link: Link, name: str) -> None:
         """Take in all that the history tells of this list up to now."""
         owner = owner_of(name)
-        if owner not in self._seen:
-            self._seen[owner] = await self._newest(link, owner)
-        await self._hear(link, owner)
+        try:
+            if owner not in self._seen:
+                self._seen[owner] = await self._newest(link, owner)
+            await self._hear(link, owner)
+        except StoreUnavailable:
+            raise
+        except StoreError:
+            return  # it is of another type, or not ours to read: then nobody tells anything
 
     async def count(self, link: Link, name: str) -> tuple[int, int]:
         """How many ids the list has, and the revision of that moment; it was heard up to there."""
@@ -87,7 +92,7 @@ class Hearing:
         if isinstance(card, StoreError):
             raise of_other_type(card, key, "set")
         await self.hear_list(link, name)
-        revision = _revision(newest) if isinstance(newest, list) else self._seen[owner]
+        revision = _revision(newest) if isinstance(newest, list) else self.seen(owner)
         return cast("int", card), revision
 
     async def _hear(self, link: Link, owner: str) -> None:

@@ -28,8 +28,7 @@ from gateway.state.snapshot import MemberList
 
 log = logging.getLogger("graygate.state")
 
-SMALL_IDS = 50_000
-MAX_OVERLAY_IDS = 20_000  # above it they are put into the table, at leisure
+MAX_OVERLAY_IDS = 5_000  # each worker unpacks them; more are put into the table, at leisure
 QUIET_SECONDS = 1.0  # with no further entry: an import is over
 FOLD_PAUSE_SECONDS = 1.0  # each time all workers get another table
 AGAIN_SECONDS = 1.0
@@ -68,6 +67,7 @@ class LargeLists:
         self._to_fold: dict[str, None] = {}
         self._folding = ""
         self._to_verify: dict[str, None] = {}
+        self._verifying: set[str] = set()  # the scans that nobody waits for
         self._work_wanted = asyncio.Event()
         self._verify_wanted = asyncio.Event()
         self._scans_done = asyncio.Event()
@@ -94,6 +94,7 @@ class LargeLists:
         return name in self._to_scan or name == self._scanning or self._is_folding(name)
 
     def scan_soon(self, name: str) -> None:
+        self._verifying.discard(name)
         self._to_scan[name] = None
         self._work_wanted.set()
         # At once: who waits for the scans would else find them done, and go round for ever.
@@ -106,9 +107,12 @@ class LargeLists:
     async def explains(self, link: Link, name: str) -> bool:
         """Bring a list up to date by what the history told; False when that is not all."""
         held = self._keeper.members(name)
-        if held is None or not isinstance(held.base, PackedTable):
+        if held is None or name in self._to_scan:
             return False
-        if self._is_folding(name) or self._is_much(held):
+        is_packed = isinstance(held.base, PackedTable)
+        if not is_packed and not self._hearing.size(name):
+            return False
+        if self._is_folding(name) or self._is_much(held) or not is_packed:
             self._fold_soon(name)  # once more, if need be: it counts for itself
             return True
         card, revision = await self._hearing.count(link, name)
@@ -190,9 +194,9 @@ class LargeLists:
     async def _fold_now(self, name: str) -> None:
         card, revision = await self._hearing.count(await self._work_link(), name)
         held = self._keeper.members(name)
-        if held is None or not isinstance(held.base, PackedTable) or card <= SMALL_IDS:
-            return
         self._listed.cards[name] = card
+        if held is None or self._listed.is_small(name):
+            return
         self._looked[name] = self._hearing.times(name)
         told = self._hearing.told(name, revision)
         updated = overlaid(held, told)
@@ -201,12 +205,10 @@ class LargeLists:
             return
         self._verify_soon(name)
         slices = self.slices.get(name)
-        if len(updated.added) + len(updated.removed) > MAX_OVERLAY_IDS:
-            builder = TableBuilder(card, held.base)
-            grown = None if slices is None else list(slices)
-            await apply(builder, Delta(updated.added, updated.removed), grown)
-            updated = MemberList(name, builder.finish(), next(self._listed.generations))
-            slices = None if grown is None else tuple(grown)
+        size = len(updated.added) + len(updated.removed)
+        if size > MAX_OVERLAY_IDS or not isinstance(updated.base, PackedTable):
+            table, slices = await _packed(updated, slices)
+            updated = MemberList(name, table, next(self._listed.generations))
         if self._keeper.members(name) is not held:
             return  # it became small, or nobody needs it any more
         if slices is not None:
@@ -236,8 +238,13 @@ class LargeLists:
                     del self._to_verify[name]
                     if isinstance(getattr(self._keeper.members(name), "base", None), PackedTable):
                         self.scan_soon(name)
+                        self._verifying.add(name)
             if not self._to_verify:
                 self._verify_wanted.clear()
+
+    def _is_worth_it(self, name: str) -> bool:
+        """Looking through a list waits for the end of another import: what is told would pile up."""
+        return name not in self._verifying or self._hearing.size(name) <= MAX_OVERLAY_IDS
 
     async def _scan(self, name: str) -> None:
         """Read a large list whole, and take it unless it became small or was lost meanwhile."""
@@ -248,7 +255,13 @@ class LargeLists:
         hearing.open_window(name)
         try:
             expected = self._listed.cards.get(name, 0)
-            builder, slices = await scan(link, self._listed.key(name), expected)
+            scanned = await scan(
+                link, self._listed.key(name), expected, lambda: self._is_worth_it(name)
+            )
+            if scanned is None:
+                self._verify_soon(name)
+                return
+            builder, slices = scanned
             stands = await self._listed.stands(link, name)
             # Of what was written while we read we must have heard before we judge what we read.
             await hearing.hear_list(link, name)
@@ -257,7 +270,9 @@ class LargeLists:
         finally:
             hearing.close_window()
             self._scanning = ""
-        if stands and self._listed.cards.get(name, 0) > SMALL_IDS:
+            if name not in self._to_scan:
+                self._verifying.discard(name)
+        if stands and not self._listed.is_small(name):
             self._take_scanned(name, Scanned(builder.finish(), tuple(slices)))
 
     def _take_scanned(self, name: str, scanned: Scanned) -> None:
@@ -308,3 +323,18 @@ class LargeLists:
         for name in self.slices.keys() - self._keeper.wanted_lists:
             if self._keeper.last_members(name) is None:
                 del self.slices[name]
+
+
+async def _packed(
+    members: MemberList, slices: tuple[bytes, ...] | None
+) -> tuple[PackedTable, tuple[bytes, ...] | None]:
+    """The list in one table, and its ids in slices as far as they were known."""
+    grown = None if slices is None else list(slices)
+    start = members.base
+    if isinstance(start, PackedTable):
+        builder = TableBuilder(len(members), start)
+    else:
+        builder, grown = TableBuilder(len(members)), []
+        await apply(builder, Delta(start), grown)
+    await apply(builder, Delta(members.added, members.removed), grown)
+    return builder.finish(), None if grown is None else tuple(grown)

@@ -134,6 +134,7 @@ class Recorder:
         if delta:
             seen, term = self._lists.seen_segment(name), str(self._leader.term)
             await self._segments.record(name, delta, BY_HAND, seen, term)
+            self._lists.pending.settle(f"segment/{name}", delta)
 
     async def _record(self, name: str) -> None:
         reading = self._keeper.reading(name)
@@ -142,9 +143,14 @@ class Recorder:
             return
         if held.spec is not reading.verdict.spec:
             return  # not in force (a stale store, a list that cannot be read): nothing to record
+        if self._lists.seen_route(name) != reading.raw.revision:
+            return  # entries were written that we have not heard: they may tell what is pending
         # What is left stays pending, and is recorded when the watch has seen this entry. Nobody who
         # waits for a list to be in force should wait for the history of another edit.
         pending = {} if self._lists.is_scanning else self._lists.pending.next_of(name)
         if reading.is_recorded and not pending:
             return
-        await self._writer.record(reading.raw, BY_HAND, pending, str(self._leader.term))
+        term = str(self._leader.term)
+        if await self._writer.record(reading.raw, BY_HAND, pending, term) is not None:
+            for one, delta in pending.items():
+                self._lists.pending.settle(one, delta)

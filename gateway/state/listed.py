@@ -15,6 +15,8 @@ from gateway.state.reader import unreadable
 from gateway.state.snapshot import Refusal
 from gateway.state.write import IDS_PER_REVISION, list_key
 
+SMALL_IDS = 50_000  # up to here a list is kept as it is, and read in one go
+
 
 class Listed:
     """`cards` are the numbers of ids as last read; `pending` is what no history entry explains."""
@@ -31,6 +33,10 @@ class Listed:
 
     def key(self, name: str) -> str:
         return list_key(self.keys, name)
+
+    def is_small(self, name: str) -> bool:
+        """Whether it had so few ids when they were counted last."""
+        return self.cards.get(name, 0) <= SMALL_IDS
 
     def note_by_hand(self, name: str, delta: Delta) -> None:
         """What nobody told was done by hand, but for what happened while we were not there."""

@@ -15,7 +15,7 @@ from gateway.state.hearing import Hearing
 from gateway.state.history import Delta
 from gateway.state.keeper import Keeper
 from gateway.state.keys import Keys
-from gateway.state.large import SMALL_IDS, LargeLists
+from gateway.state.large import LargeLists
 from gateway.state.link import Link
 from gateway.state.listed import Listed
 from gateway.state.pending import Pending
@@ -64,7 +64,7 @@ class ListReader:
         ]
         small: list[str] = []
         for name, card in (await self._read_cards(link, stale)).items():
-            if card <= SMALL_IDS:
+            if self._listed.is_small(name):
                 small.append(name)
             elif card > MAX_IDS:
                 text = f"the list has {card} ids, more than {MAX_IDS}; its last good members stay"

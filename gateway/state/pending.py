@@ -37,26 +37,42 @@ class Pending:
         return {name.split("/")[1] for name in self._waiting if name.startswith("segment/")}
 
     def add(self, name: str, delta: Delta) -> None:
-        """A list changed by hand once more."""
-        if not delta:
-            return
+        """A list changed by hand once more; what undoes a change that waits is no change at all."""
         waiting = self._waiting.setdefault(name, [])
-        if waiting and _size(waiting[-1]) + _size(delta) <= self._portion_ids:
+        for place, one in enumerate(waiting):
+            waiting[place], delta = _cancelled(one, delta)
+        waiting[:] = [one for one in waiting if one]
+        if not delta:
+            pass
+        elif waiting and _size(waiting[-1]) + _size(delta) <= self._portion_ids:
             waiting[-1] = combine([waiting[-1], delta])
         else:
             waiting += portions(delta, self._portion_ids)
+        self._tidy(name)
 
     def account(self, name: str, told: Delta) -> None:
-        """A history entry tells this much of what happened to the list."""
+        """A history entry tells this much of what happened to the list.
+
+        Whatever was found about these ids before, they are now as the entry says, or a later
+        reading finds that they are not.
+        """
         waiting = self._waiting.get(name)
         if waiting is None:
             return
         if waiting[0] == told:
             del waiting[0]
         else:
-            waiting[:] = [rest for one in waiting if (rest := one.without(told))]
-        if not waiting:
-            del self._waiting[name]
+            touched = told.added | told.removed
+            either = Delta(touched, touched, told.is_unknown)
+            waiting[:] = [rest for one in waiting if (rest := one.without(either))]
+        self._tidy(name)
+
+    def settle(self, name: str, recorded: Delta) -> None:
+        """This was given to the history, which took of it what is true."""
+        waiting = self._waiting.get(name)
+        if waiting:
+            waiting[:] = [rest for one in waiting if (rest := one.without(recorded))]
+            self._tidy(name)
 
     def next_of_segment(self, segment: str) -> Delta:
         """The oldest portion of this segment."""
@@ -68,6 +84,21 @@ class Pending:
         return {
             name: waiting[0] for name, waiting in self._waiting.items() if name.startswith(prefix)
         }
+
+    def _tidy(self, name: str) -> None:
+        if not self._waiting[name]:
+            del self._waiting[name]
+
+
+def _cancelled(earlier: Delta, later: Delta) -> tuple[Delta, Delta]:
+    """Both without what one did and the other undid."""
+    back, gone = later.added & earlier.removed, later.removed & earlier.added
+    if not (back or gone):
+        return earlier, later
+    return (
+        Delta(earlier.added - gone, earlier.removed - back, earlier.is_unknown),
+        Delta(later.added - back, later.removed - gone, later.is_unknown),
+    )
 
 
 def portions(delta: Delta, most: int) -> Iterator[Delta]:

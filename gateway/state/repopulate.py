@@ -67,9 +67,10 @@ def _ids(members: MemberList, lists: ListReader) -> Iterator[bytes]:
     if isinstance(members.base, frozenset):
         yield from members.base
         return
+    on_list = members.container
     for part in lists.slices_of(members.name) or ():
         for unit in msgspec.msgpack.decode(part, type=list[bytes]):
-            if unit not in members.removed:
+            if unit in on_list:
                 yield unit
     yield from members.added
 

@@ -19,6 +19,7 @@ PUSHES = "hearing of changes at once"
 RELEASES = "releases and measurements"
 REPEATS = "Idempotency-Key"
 SEGMENTS = "listing all segments"
+IMPORTS = "importing long lists quickly"
 
 Words = tuple[str | bytes | int, ...]
 
@@ -75,6 +76,7 @@ _PUT_ASIDE = (
     Right("xadd", RECORDING, ("XADD", KEY, "*", "x", "x")),
     Right("eval", RECORDING, ("EVAL", "return 1", 0)),
     Right("evalsha", RECORDING, ("EVALSHA", "0" * 40, 0)),
+    Right("smismember", IMPORTS, ("SMISMEMBER", KEY, "x")),
     Right("scan", SEGMENTS, ("SCAN", 0, "COUNT", 1)),
     Right("xread", RELEASES, ("XREAD", "COUNT", 1, "STREAMS", KEY, 0)),
     Right("expire", RELEASES, ("EXPIRE", KEY, 1)),

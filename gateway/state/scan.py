@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Container, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import cast
@@ -46,8 +46,13 @@ def check_lengths(ids: Iterable[bytes]) -> None:
         )
 
 
-async def scan(link: Link, key: str, expected: int) -> tuple[TableBuilder, list[bytes]]:
-    """Read a large set and pack it, in slices; the next slice travels while one is packed."""
+async def scan(
+    link: Link, key: str, expected: int, is_wanted: Callable[[], bool]
+) -> tuple[TableBuilder, list[bytes]] | None:
+    """Read a large set and pack it, in slices; the next slice travels while one is packed.
+
+    None when it is not wanted any more.
+    """
     builder = TableBuilder(expected)
     slices: list[bytes] = []
     coming = asyncio.ensure_future(link.call("SSCAN", key, 0, "COUNT", SLICE_IDS))
@@ -61,6 +66,8 @@ async def scan(link: Link, key: str, expected: int) -> tuple[TableBuilder, list[
             slices.append(msgspec.msgpack.encode(ids))
             if cursor == b"0":
                 break
+            if not is_wanted():
+                return None
     finally:
         coming.cancel()
     await settled(builder)

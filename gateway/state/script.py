@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.state.chain import CHAIN_LUA
+from gateway.state.list_script import LIST_LUA
 
 # Checks that nobody wrote since the caller read, does the operations, and appends to the history:
 # all of it or nothing. One revision is up to two stream entries: N-0 holds the ids that lists
@@ -18,9 +19,8 @@ from gateway.state.chain import CHAIN_LUA
 #       6 number of the key of the release, or 0   7 step that the release must be at
 #       8 number of head fields, then name and value of each
 #       then the operations: key number, command, number of arguments, arguments
-#       A list operation has the command "list" and the arguments: name in the history, then ids,
-#       each with "+" or "-" before it; with "=" before that it is told to the history only.
-#       "=?" as the first says that the list changed in more ways than are known.
+#       A list operation has the command "list" and the arguments: name in the history, then ids
+#       as gateway/state/list_script.py takes them
 # Answer {"ok" | "same" | "conflict" | "term" | "step", revision, time in ms}, or {"type", number of
 #       the key that is of another type, 0}, or {"full", 0, time} when the history takes no further
 #       number
@@ -28,6 +28,7 @@ from gateway.state.chain import CHAIN_LUA
 # Strings are compared byte by byte here: `<` would follow the locale that the store was started in.
 WRITE = (
     CHAIN_LUA
+    + LIST_LUA
     + """
 local function before(a, b)
   local shorter = math.min(#a, #b)
@@ -109,23 +110,11 @@ while at <= #ARGV do
   local key, command, count = KEYS[tonumber(ARGV[at])], ARGV[at + 1], tonumber(ARGV[at + 2])
   local first, last = at + 3, at + 2 + count
   if command == 'list' then
-    local delta, gained, lost = {}, 0, 0
-    for i = first + 1, last do
-      local sign, id = string.sub(ARGV[i], 1, 1), string.sub(ARGV[i], 2)
-      local done = 1
-      if sign == '+' then done = redis.call('SADD', key, id)
-      elseif sign == '-' then done = redis.call('SREM', key, id)
-      else sign, id = string.sub(id, 1, 1), string.sub(id, 2) end
-      if sign == '?' then delta[#delta + 1] = '?'
-      elseif done == 1 then
-        delta[#delta + 1] = sign .. #id .. ':' .. id
-        if sign == '+' then gained = gained + 1 else lost = lost + 1 end
-      end
-    end
-    if #delta > 0 then
-      changed = changed + #delta
+    local delta, gained, lost = change_ids(key, first + 1, last)
+    if delta ~= '' then
+      changed = changed + 1
       lists[#lists + 1] = ARGV[first]
-      lists[#lists + 1] = table.concat(delta)
+      lists[#lists + 1] = delta
       summary[#summary + 1] = ARGV[first] .. ' +' .. gained .. ' -' .. lost
     end
   else

@@ -7,17 +7,18 @@ the ids that came and went, N-1 the head, each chained to the one before.
 from __future__ import annotations
 
 from gateway.state.chain import CHAIN_LUA
+from gateway.state.list_script import LIST_LUA
 
 # KEYS  1 members  2 history  3 leader
 # ARGV  1 expected revision, or "" = whatever it is   2 stream entries to keep
 #       3 name in the history   4 term the leader must hold, or ""
 #       5 number of head fields, then name and value of each
-#       then ids, each with "+" or "-" before it; with "=" before that it is told to the history
-#       only. "=?" as the first says that the segment changed in more ways than are known.
+#       then ids as gateway/state/list_script.py takes them
 # Answer {"ok" | "same" | "conflict" | "term", revision, time in ms}, or {"type", number of the key
 #       that is of another type, 0}, or {"full", 0, time} when the history takes no further number
 SEGMENT = (
     CHAIN_LUA
+    + LIST_LUA
     + """
 for i, wanted in ipairs({'set', 'stream'}) do
   local kind = redis.call('TYPE', KEYS[i]).ok
@@ -51,28 +52,16 @@ end
 if next_revision > 2 ^ 53 then return {'full', 0, now} end
 
 local first = 6 + 2 * ARGV[5]
-local delta, gained, lost = {}, 0, 0
-for i = first, #ARGV do
-  local sign, id = string.sub(ARGV[i], 1, 1), string.sub(ARGV[i], 2)
-  local done = 1
-  if sign == '+' then done = redis.call('SADD', KEYS[1], id)
-  elseif sign == '-' then done = redis.call('SREM', KEYS[1], id)
-  else sign, id = string.sub(id, 1, 1), string.sub(id, 2) end
-  if sign == '?' then delta[#delta + 1] = '?'
-  elseif done == 1 then
-    delta[#delta + 1] = sign .. #id .. ':' .. id
-    if sign == '+' then gained = gained + 1 else lost = lost + 1 end
-  end
-end
+local delta, gained, lost = change_ids(KEYS[1], first, #ARGV)
 local head = {}
 for i = 6, first - 1 do head[#head + 1] = ARGV[i] end
-if #delta == 0 and field_of(head, 'op') ~= 'delete' then return {'same', revision, last_at} end
+if delta == '' and field_of(head, 'op') ~= 'delete' then return {'same', revision, last_at} end
 
 now = math.max(now, last_at + 1)
 local earlier = newest and field_of(newest[2], 'chain') or ''
 local lists = {}
-if #delta > 0 then
-  lists = {ARGV[3], table.concat(delta)}
+if delta ~= '' then
+  lists = {ARGV[3], delta}
   redis.call('XADD', KEYS[2], string.format('%d-0', next_revision), unpack(lists))
   head[#head + 1] = 'lists'
   head[#head + 1] = ARGV[3] .. ' +' .. gained .. ' -' .. lost

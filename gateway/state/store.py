@@ -39,7 +39,7 @@ SAVE_SECONDS = 1.0  # at most one save in so many seconds
 
 
 class WorkLink:
-    """The second connection: writes, scans and the lease; opened when needed, never two at once."""
+    """A connection beside the watch's: opened when needed, never two at once."""
 
     def __init__(self, settings: Redis) -> None:
         self._settings = settings
@@ -82,7 +82,9 @@ class Store:
         self._last_good = LastGood(state_dir) if state_dir else None
         self._work = WorkLink(settings)
         self._keeper = Keeper(self.keys, self._load(), wrong_place)
-        self._lists = ListReader(self.keys, self._keeper, self._work.get, self._publish)
+        # Of its own: behind the writes of an import a scan would not get on.
+        self._scans = WorkLink(settings)
+        self._lists = ListReader(self.keys, self._keeper, self._scans.get, self._publish)
         self.tokens = TokenBook(self.keys, self._tell)
         self._release_ears: list[Callable[[str, Part], None]] = []
         self._watch = Watch(
@@ -166,6 +168,7 @@ class Store:
                 await self.leader.resign()
                 await self.instances.leave()
             await self._work.close()
+            await self._scans.close()
 
     def _tell_release(self, route: str, part: Part) -> None:
         for ear in self._release_ears:

@@ -183,11 +183,14 @@ class Writer:
     async def record(
         self, raw: RawRoute, author: Author, lists: Mapping[str, Delta], term: str = ""
     ) -> Written | None:
-        """Append to the history how the route stands, as `raw` read it; None when it moved on."""
+        """Append to the history how the route stands, as `raw` read it; None when it moved on.
+
+        Of what lists gained and lost only what is still so is told.
+        """
         operations = _list_operations(lists, told_ids)
         return await self._write(
             await self._link(), raw, raw.state(), operations, author, tuple(lists), term=term,
-            always=True,
+            always=not raw.is_recorded,
         )  # fmt: skip
 
     async def _recorded(self, link: Link, route: str) -> RawRoute:

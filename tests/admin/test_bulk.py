@@ -93,8 +93,8 @@ async def test_a_list_is_replaced_without_taking_off_anybody_who_stays(
 async def test_a_large_list_is_in_force_after_all_and_the_history_tells_every_step(
     side: Running, store: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.state.members.SMALL_IDS", 20)
-    monkeypatch.setattr("gateway.state.members.MAX_OVERLAY_IDS", 15)
+    monkeypatch.setattr("gateway.state.listed.SMALL_IDS", 20)
+    monkeypatch.setattr("gateway.state.large.MAX_OVERLAY_IDS", 15)
     await side.ask("POST", IDS, text(0, 400))
     *_, last = told(await side.ask("PUT", IDS, text(200, 600)))
     assert last["removed"] == 200
@@ -102,7 +102,7 @@ async def test_a_large_list_is_in_force_after_all_and_the_history_tells_every_st
 
     def is_settled() -> bool:
         members = side.store.snapshot.lists["route/chat/whitelist/v2"]
-        return len(members) == 400 and not (lists.is_scanning or lists._to_compare or lists.pending)
+        return len(members) == 400 and lists.is_idle
 
     await until(is_settled, "it is in force and compared")
     entries = await side.get("/api/v1/routes/chat/history?most=1000")

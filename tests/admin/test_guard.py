@@ -13,6 +13,11 @@ from tests.admin.table import CALLS, OPEN, Call
 from tests.servers import Server
 
 TOKEN = "correct horse"
+# What is told of the routes that the caller may see.
+OWN = (
+    *("/whoami", "/session", "/state", "/routes", "/numbers", "/events?follow=no"),
+    *("/openapi.json", "/proposals", "/approve", "/refuse"),
+)
 ROLES = ("viewer", "operator", "approver", "admin")
 
 
@@ -78,10 +83,13 @@ async def test_A01_every_role_may_do_what_its_place_in_the_table_says_and_no_mor
                         b"{" if call.content is not None else None,
                         authorization=f"Bearer {token}",
                     )  # fmt: skip
-                    allowed = (200, 404) if method == "GET" else (400, 404)
+                    allowed = (200, 404) if method == "GET" else (400, 404, 415)
                     assert answer.status in allowed, (role, call, answer)
                 elif is_allowed:
-                    assert (await called(side, token, method, call)).status == 200, (role, call)
+                    answer = await called(side, token, method, call)
+                    # Nobody got as far as starting a release, so there is nothing to report.
+                    wanted = 404 if call.path.endswith("/release/report") else call.status
+                    assert answer.status == wanted, (role, call)
                 else:
                     answer = await called(side, token, method, call)
                     assert (answer.status, answer.json["code"]) == (403, "forbidden"), (role, call)
@@ -107,10 +115,8 @@ async def test_A01_a_token_for_some_routes_reaches_no_other(store: Server) -> No
                 assert own.status == 200, call
                 foreign = await called(side, token, method, call, call.path.replace("chat", "rank"))
                 assert (foreign.status, foreign.json["code"]) == (403, "forbidden"), call
-            elif call.path.endswith(
-                ("/whoami", "/session", "/state", "/routes", "/numbers", "/events?follow=no")
-            ):
-                assert own.status == 200
+            elif call.path.endswith(OWN):
+                assert own.status == call.status
                 assert b"rank" not in own.body
             else:
                 assert own.status == 403, call

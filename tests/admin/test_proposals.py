@@ -258,5 +258,23 @@ async def test_the_same_call_with_its_key_again_proposes_once(people: People) ->
     assert len(await people.waiting()) == 1
 
 
+async def test_releases_have_approvals_of_their_own_and_are_not_hindered(people: People) -> None:
+    plan = {"candidate": "v2", "stages": [{"weight": 20}, {"weight": 100}]}
+    path = "/api/v1/routes/chat/release"
+    assert (await people.ask(people.alice, "POST", path, {"plan": plan})).status == 200
+    assert await people.waiting() == []
+
+
+async def test_what_is_in_force_comes_back_into_a_store_that_lost_it_without_consent(
+    people: People, store: Server
+) -> None:
+    keys = "gray:routes gray:route:chat gray:route:chat:versions gray:route:chat:weights"
+    store.cli(f"DEL {keys} gray:route:chat:history")
+    answer = await people.ask(people.alice, "POST", "/api/v1/repopulate", {})
+    assert answer.status == 200, answer
+    assert store.cli("HGET gray:route:chat:weights v2") == "10"
+    assert await people.waiting() == []
+
+
 async def test_without_four_eyes_nothing_waits(side: Running) -> None:
     assert (await side.ask("PUT", WEIGHTS, {"weights": {"v2": 20}})).status == 200

@@ -16,7 +16,8 @@ from tests.admin.test_guard import TOKEN, made
 from tests.servers import Server
 from tests.tls import Authority
 
-PUT = ("PUT", "/api/v1/routes/chat/weights", {"weights": {"v2": 20}})
+METHOD, PATH, CONTENT = "PUT", "/api/v1/routes/chat/weights", {"weights": {"v2": 20}}
+PUT = (METHOD, PATH, CONTENT)
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ class Browser:
         }
 
     async def ask(
-        self, method: str, path: str, content: object = None, **other: str | None
+        self, method: str, path: str, content: object = None, /, **other: str | None
     ) -> Answer:
         headers = {name: value for name, value in {**self.headers, **other}.items() if value}
         return await self.side.ask(method, path, content, **headers)
@@ -139,7 +140,7 @@ async def test_A05_a_write_that_is_not_the_consoles_own_is_refused_and_writes_no
     guarded: Running, headers: dict[str, str | None], status: int, code: str
 ) -> None:
     browser = await sign_in(guarded)
-    answer = await browser.ask(*PUT, **headers)
+    answer = await browser.ask(METHOD, PATH, CONTENT, **headers)
     assert (answer.status, answer.json["code"]) == (status, code)
     assert guarded.store.snapshot.routes["chat"].revision == 1
     assert (await browser.ask(*PUT)).status == 200
@@ -169,8 +170,9 @@ async def test_A02_a_session_ends_with_its_token_and_with_signing_out(guarded: R
 
 async def test_a_session_ends_when_nobody_uses_it(store: Server) -> None:
     plant(store)
-    own = {"session_idle_seconds": 0.001, "session_seconds": 60.0}
-    async with running(redis_settings(store), token=TOKEN, **own) as side:
+    async with running(
+        redis_settings(store), token=TOKEN, session_idle_seconds=0.001, session_seconds=60.0
+    ) as side:
         browser = await sign_in(side)
         await side.ask_until_with(401, "GET", "/api/v1/whoami", **browser.headers)
 

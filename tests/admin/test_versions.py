@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.routing.spec import RouteSpec
 from gateway.state.raw import RawRoute, RouteState
 from tests.admin.running import Running, until
 from tests.servers import Server
@@ -60,9 +61,9 @@ async def test_a_version_that_gets_an_id_at_the_same_time_is_not_removed(
     writer = side.store.writer
     read = writer.judge
 
-    def judge(raw: RawRoute, after: RouteState) -> None:
-        read(raw, after)
+    def judge(raw: RawRoute, after: RouteState) -> RouteSpec:
         store.cli("XADD gray:route:chat:history 2-1 state {} at 1 print x")
+        return read(raw, after)
 
     writer.judge = judge  # type: ignore[method-assign]
     done = await side.ask("DELETE", f"{VERSIONS}/v3", if_match='"1"')

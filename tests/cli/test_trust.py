@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.process.runfile import RUN_FILE, Running, write_run_file
@@ -75,17 +76,13 @@ def test_in_the_gateways_folder_its_own_certificate_is_believed_and_no_other(
     done = secure.run("get", "chat", GRAYGATE_GATEWAY="")
     assert (done.exit_code, done.stderr) == (0, "")
     for other in (authority.issue("other")[0], authority.ca, "gone.pem"):
-        write_run_file(RUN_FILE, Running(**{**_fields(running), "admin_cert": other}))
+        write_run_file(RUN_FILE, msgspec.structs.replace(running, admin_cert=other))
         done = secure.run("get", "chat", GRAYGATE_GATEWAY="")
         assert done.exit_code == 3
         assert "does not show the certificate in" in done.stderr
         # Whoever names a CA wants it to decide.
         done = secure.run("get", "chat", GRAYGATE_GATEWAY="", GRAYGATE_GATEWAY_CA=authority.ca)
         assert done.exit_code == 0
-
-
-def _fields(running: Running) -> dict[str, object]:
-    return {name: getattr(running, name) for name in running.__struct_fields__}
 
 
 def test_in_the_gateways_own_environment_its_certificate_is_known(

@@ -257,7 +257,7 @@ class TestProcess:
         process = start("--name", "v1", "--host", "127.0.0.2", "--port", str(port))
         try:
             async with asyncio.timeout(20):
-                while not await is_open("127.0.0.2", port):
+                while not await is_open("127.0.0.2", port):  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             assert not await is_open("127.0.0.1", port)
         finally:

@@ -10,8 +10,9 @@ import pytest
 from gateway.errors import RefusedError
 from gateway.routing.lists import PackedTable
 from gateway.state.history import Delta, read_newest_entries
+from gateway.state.large import MAX_OVERLAY_IDS
 from gateway.state.lastgood import LastGood
-from gateway.state.members import MAX_OVERLAY_IDS, SMALL_IDS
+from gateway.state.listed import SMALL_IDS
 from gateway.state.snapshot import MemberList
 from gateway.state.store import Store
 from gateway.state.write import Change
@@ -236,7 +237,7 @@ async def test_very_many_ids_by_hand_are_recorded_in_portions_and_can_be_taken_b
         fill(store, 130_000)
         await eventually(lambda: len(large(followed)) == 130_000, "in force")
         await eventually(
-            lambda: followed.snapshot.routes["chat"].revision >= 7 and not followed._lists.pending,
+            lambda: followed.snapshot.routes["chat"].revision >= 7 and followed._lists.is_idle,
             "recorded in portions",
         )
         back = await followed.writer.revert("chat", 1, ME)

@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import NotFoundError, RefusedError
 from gateway.state.history import Delta
 from gateway.state.lastgood import LastGood
-from gateway.state.members import SMALL_IDS
+from gateway.state.listed import SMALL_IDS
 from gateway.state.reader import read_routes
 from gateway.state.store import Store
 from gateway.state.write import Change
@@ -116,14 +116,15 @@ async def test_a_large_list_flushed_while_it_is_scanned_keeps_its_members(
     async with following(fresh_valkey, timeout_seconds=3.0) as store:
         await loaded(store)
         generation = store.snapshot.lists[V2].generation
-        stands = store._lists._stands
+        listed = store._lists._listed
+        stands = listed.stands
 
         async def flushed_before(*args: object) -> bool:
             fresh_valkey.cli("FLUSHALL")
             return await stands(*args)  # type: ignore[arg-type]  # passed on
 
-        monkeypatch.setattr(store._lists, "_stands", flushed_before)
-        store._lists._scan_soon(V2)
+        monkeypatch.setattr(listed, "stands", flushed_before)
+        store._lists._large.scan_soon(V2)
         await lost(store)
         assert store.snapshot.lists[V2].generation == generation
         assert holds(store, b"user-7")

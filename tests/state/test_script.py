@@ -116,14 +116,14 @@ def test_a_history_that_takes_no_further_number_is_said_before_anything_is_writt
 
 
 def test_only_what_changed_in_a_list_is_told(store: Server) -> None:
-    store.cli(f"SADD {WHITELIST} bob")
-    words = ("name", "+alice", "+bob", "-carol", "=+dave")
+    store.cli(f"SADD {WHITELIST} bob dave")
+    words = ("name", "+alice", "+bob", "-carol", "=+dave", "=+erin", "=-frank", "=-bob")
     assert write(store, 8, "list", len(words), *words, lists=(WHITELIST,))[0] == b"ok"
     [(first, ids), (second, head)] = store.cli("XRANGE gray:route:chat:history - +")
     assert (first, second) == ("1-0", "1-1")
-    assert ids == {"name": "+5:alice+4:dave"}
-    assert head["lists"] == "name +2 -0"
-    assert store.cli(f"SMEMBERS {WHITELIST}") == {"alice", "bob"}
+    assert ids == {"name": "+5:alice+4:dave-5:frank"}
+    assert head["lists"] == "name +2 -1"
+    assert store.cli(f"SMEMBERS {WHITELIST}") == {"alice", "bob", "dave"}
 
 
 # The lease

@@ -117,7 +117,7 @@ async def test_a_recording_is_bound_to_what_was_heard(store: Server) -> None:
             await followed.segments.record("staff", Delta(ids("bob")), BY_HAND, 0, "")
         with pytest.raises(ConflictError, match="no longer the leader"):
             await followed.segments.record("staff", Delta(ids("bob")), BY_HAND, 1, "999")
-        unknown = Delta(ids("bob"), is_unknown=True)
+        unknown = Delta(removed=ids("bob"), is_unknown=True)
         await followed.segments.record("staff", unknown, BY_HAND, 1, "")
         assert (await history(followed))[0].deltas[STAFF] == unknown
         with pytest.raises(RefusedError, match="in a way that nobody saw"):

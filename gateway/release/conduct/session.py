@@ -206,10 +206,19 @@ class Session:
         return Observed(
             weight=None if status.is_over and not status.latched else percent_of(look.percent),
             stable=look.stable or None,
-            why_not_ready=wait or self._world.why_not_ready(status),
+            why_not_ready=wait or self._unready(),
             offsets=self._world.offsets(status, now),
             wish=wish_of(status.plan, evidence, random.betavariate),
         )
+
+    def _unready(self) -> str:
+        """Why the candidate may get no more.
+
+        Not in quarantine: endpoints that were set aside because they failed are what a probe must
+        find out about, and one that cannot run would leave the last word to nobody.
+        """
+        is_probed = self.status.phase is Phase.QUARANTINE
+        return "" if is_probed else self._world.why_not_ready(self.status)
 
     # What is written
 

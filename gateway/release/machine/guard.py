@@ -15,6 +15,7 @@ from gateway.release.plan.duration import said
 
 YOUNG_SECONDS = 10
 REST_SECONDS = 20.0
+UNREADY_SECONDS = 60.0  # more than endpoints are ejected for at first
 PROBE_SECONDS = 15.0
 SETTLE_SECONDS = 5.0  # the last answers of the probe are counted up to 2 s after they end
 PROBE_REQUESTS = 5
@@ -159,13 +160,22 @@ def _rest(turn: Turn) -> None:
     if left > 0 or turn.evidence is None:
         return
     if turn.observed.why_not_ready:
-        _undecided(turn, turn.observed.why_not_ready)
+        _rest_longer(turn, turn.observed.why_not_ready)
         return
     requests = turn.evidence.candidate_requests
     turn.mark()
     turn.weigh(_old_weight(turn), "probe")
     turn.set(probe="running", probe_seconds=0.0, probed=True, requests_at_probe=requests)
     turn.tell("probe", f"The probe begins at {turn.status.weight_wanted:g} %.")
+
+
+def _rest_longer(turn: Turn, why: str) -> None:
+    """What failed was ejected, and comes back by itself; what stays down has confirmed the alarm."""
+    left = REST_SECONDS + UNREADY_SECONDS - turn.status.probe_seconds
+    turn.set(waiting_for=(f"the candidate to be ready for the probe, for {said(left)} more: {why}",))
+    if left <= 0:
+        stopped = ", ".join(turn.status.stopped_by)
+        _confirm(turn, f"{stopped}, and {said(UNREADY_SECONDS)} after its rest still {why}")
 
 
 def _probe(turn: Turn) -> None:

@@ -65,6 +65,23 @@ async def test_a_failing_candidate_is_at_zero_within_seconds_and_then_rolled_bac
         assert (await gateway.start()).record.release != status.release_id
 
 
+async def test_a_candidate_that_is_not_ready_waits_and_one_that_failed_is_probed_all_the_same(
+    store: Server,
+) -> None:
+    async with leader(store) as gateway:
+        why = "no endpoint of v2 is up"
+        gateway.controller._why_not_ready = lambda _: why
+        await gateway.start()
+        for _ in range(20):
+            status = await gateway.second()
+        assert status.phase == "preparing"
+        assert why in str(status.waiting_for)
+        why = ""
+        await gateway.until("ramp")
+        why = "no endpoint of v2 is up"  # they were set aside, for they fail
+        assert (await gateway.until("rolled-back", candidate_bad=9)).stopped_by == ("errors",)
+
+
 async def test_a_slow_candidate_is_rolled_back_for_its_latency(store: Server) -> None:
     guardrails = {"latency": {"enabled": True}}
     stages = [{"weight": 20, "hold": 30}, {"weight": 100}]

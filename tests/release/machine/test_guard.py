@@ -165,10 +165,19 @@ def test_a_probe_that_nobody_watches_is_broken_off() -> None:
     assert weights(story.tick(YOUNG, after=60)) == [0]
 
 
-def test_a_probe_is_not_begun_with_a_candidate_that_is_down() -> None:
+def test_a_probe_waits_for_endpoints_that_are_ejected() -> None:
     story = ramping()
     story.run(60, YOUNG, observed=Observed(why_not_ready="no endpoint is up"))
-    assert (story.status.probe, story.weight) == ("undecided", 0)
+    assert (story.status.probe, story.weight) == ("resting", 0)
+    story.tick(YOUNG)
+    assert (story.status.probe, story.weight) == ("running", 1)
+
+
+def test_a_candidate_that_stays_down_needs_no_probe() -> None:
+    story = ramping()
+    done = story.run(82, YOUNG, observed=Observed(why_not_ready="no endpoint is up"))
+    assert (story.phase, story.weight) == ("rolled-back", 0)
+    assert "still no endpoint is up" in words(done)
 
 
 def test_a_stale_fresh_e_of_an_earlier_mark_confirms_nothing() -> None:
