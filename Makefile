@@ -32,8 +32,8 @@ $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
 run: $(VENV)/run.stamp  ## try it: store, two demo models, gateway; Ctrl-C stops all
 	@exec $(BIN)/graygate up --demo
 
-test: $(VENV)/test.stamp  ## run the tests
-	$(BIN)/python -m pytest
+test: $(VENV)/test.stamp  ## run the tests, a process for each core
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 fuzz: $(VENV)/test.stamp  ## look for what nobody has thought of; GRAYGATE_FUZZ_SECONDS each
 	GRAYGATE_FUZZ_SECONDS=$${GRAYGATE_FUZZ_SECONDS:-300} $(BIN)/python -m pytest -m fuzz
