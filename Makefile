@@ -68,7 +68,11 @@ soak: $(VENV)/run.stamp  ## half an hour of trouble, then everything must be bac
 simulate: $(VENV)/test.stamp  ## the judge against its promises in virtual time; takes two hours
 	$(BIN)/python -m loadtests.simulate --write loadtests/results/simulation.md $(SIMULATE)
 
-.PHONY: help run test fuzz conform openapi check bench hosts soak simulate
+releases: $(VENV)/run.stamp  ## whole releases with faults, and how soon a crash is over; takes a quarter of an hour
+	$(BIN)/python -m loadtests.releases $(RELEASES)
+	$(BIN)/python -m loadtests.crash $(CRASH)
+
+.PHONY: help run test fuzz conform openapi check bench hosts soak simulate releases
 
 $(VENV)/deploy.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -e '.[embedded,test,deploy]'

@@ -112,7 +112,7 @@ class Models:
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the gateway has ended the connection, or everything is over
         finally:
-            self._served.discard(asyncio.current_task())  # type: ignore[arg-type]
+            self._served.discard(asyncio.current_task())
             writer.transport.abort()
 
     async def _do(
@@ -184,6 +184,10 @@ class Story:
         self._url = f"{admin_url.rstrip('/')}/api/v1/routes/{route}/release"
 
     async def start(self, plan: dict[str, Any]) -> dict[str, Any]:
+        """As soon as the gateway has the route in force."""
+        ends = time.monotonic() + SECONDS
+        while not await self.look() and time.monotonic() < ends:
+            await asyncio.sleep(0.05)
         return await self._post("", {"plan": plan})
 
     async def say(self, verb: str, kind: str = "commands") -> dict[str, Any]:
@@ -200,7 +204,8 @@ class Story:
 
     async def until(self, *phases: str, proposal: str = "", seconds: float = 60) -> dict[str, Any]:
         """The status as soon as it is in one of these phases, or this verb is proposed."""
-        ends, found = time.monotonic() + seconds, {}
+        ends = time.monotonic() + seconds
+        found: dict[str, Any] = {}
         while time.monotonic() < ends:
             found = await self.look() or found
             status: dict[str, Any] = found.get("status") or {}

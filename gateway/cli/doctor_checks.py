@@ -64,6 +64,7 @@ def checks_of(gateway: GatewayFacts, store: StoreFacts, disk: DiskFacts | None) 
     yield from _leader(gateway, store)
     yield from _instances(gateway, store)
     yield from _releases(store)
+    yield from _drills(store)
     if gateway.picture is not None:
         yield from _endpoints(gateway)
         yield from _workers(gateway)
@@ -285,6 +286,12 @@ def _releases(store: StoreFacts) -> Iterator[Check]:
         elif phase in ("paused", "quarantine"):
             todo = f"graygate release status {route}"
             yield warn("release", f"the release of {route} is in the phase {phase}", todo)
+
+
+def _drills(store: StoreFacts) -> Iterator[Check]:
+    for route, why in sorted(store.drills.items()):
+        text = f"no drill of {route} has passed in the time that its plan wants; {why}"
+        yield warn("drill", text, f"graygate drill start {route} --wait")
 
 
 def _endpoints(gateway: GatewayFacts) -> Iterator[Check]:

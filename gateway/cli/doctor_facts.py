@@ -15,6 +15,8 @@ from gateway.cli.client import Gateway
 from gateway.cli.picture import Finding, Picture, WorkerState
 from gateway.config.settings import Redis
 from gateway.errors import GraygateError, Problem, StoreError
+from gateway.release.drill.due import schedule_of
+from gateway.release.drill.report import Report, told
 from gateway.state.address import open_link
 from gateway.state.contract import validate
 from gateway.state.instances import GONE_SECONDS, Instance
@@ -127,6 +129,7 @@ class StoreFacts:
     refused: tuple[Finding, ...] = ()
     unknown: tuple[str, ...] = ()  # keys under our prefix
     phases: Mapping[str, str] = field(default_factory=dict)  # route -> phase of its release
+    drills: Mapping[str, str] = field(default_factory=dict)  # route -> why its drill is overdue
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,7 @@ class _Asking:
                 refused=refused,
                 unknown=await self._unknown(link),
                 phases=await self._phases(link, names),
+                drills=await self._drills(link, names, now),
             )  # fmt: skip
         rights = await self._rights()
         return replace(facts, rights=rights, problems=tuple(self._problems))
@@ -281,13 +285,46 @@ class _Asking:
                     phases[name] = msgspec.json.decode(status, type=_Status).phase
         return phases
 
+    async def _drills(self, link: Link, names: frozenset[str], now: float) -> dict[str, str]:
+        """The routes whose drills are overdue by the plan of their newest release."""
+        found: dict[str, str] = {}
+        for name in sorted(names):
+            key = self._keys.part(name, Part.RELEASE)
+            status = await self._ask(link, "HGET", key, "status", is_needed=False)
+            with suppress(msgspec.MsgspecError):
+                if not isinstance(status, bytes):
+                    continue
+                plan = msgspec.json.decode(status, type=_Status)
+                if not plan.plan.drill.every:
+                    continue
+                key = self._keys.part(name, Part.DRILLS)
+                reply = await self._ask(link, "LRANGE", key, 0, -1, is_needed=False)
+                texts = reply if isinstance(reply, list) else []
+                reports = [msgspec.json.decode(text, type=Report) for text in texts]
+                every, since = plan.plan.drill.every, plan.started_at
+                schedule = schedule_of(name, every, since, reports)
+                if schedule.is_overdue(now):
+                    last = told(schedule.last) if schedule.last else "there never was one"
+                    found[name] = last
+        return found
+
     async def _rights(self) -> Rights:
         async with await open_link(self._settings) as link:
             return await try_rights(link, self._keys)
 
 
+class _Drill(msgspec.Struct):
+    every: float = 0.0
+
+
+class _Plan(msgspec.Struct):
+    drill: _Drill = msgspec.field(default_factory=_Drill)
+
+
 class _Status(msgspec.Struct):
     phase: str = ""
+    started_at: float = 0.0
+    plan: _Plan = msgspec.field(default_factory=_Plan)
 
 
 def look_at_disk(folder: str) -> DiskFacts:

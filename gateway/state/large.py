@@ -174,8 +174,7 @@ class LargeLists:
         return name in self._to_fold or name == self._folding
 
     def _is_much(self, held: MemberList) -> bool:
-        size = len(held.added) + len(held.removed) + self._hearing.size(held.name)
-        return size > MAX_OVERLAY_IDS
+        return _size(held) + self._hearing.size(held.name) > MAX_OVERLAY_IDS
 
     def _fold_soon(self, name: str) -> None:
         self._to_fold[name] = None
@@ -199,18 +198,18 @@ class LargeLists:
             return
         self._looked[name] = self._hearing.times(name)
         told = self._hearing.told(name, revision)
-        updated = overlaid(held, told)
+        slices = self.slices.get(name)
+        if not isinstance(held.base, PackedTable) or _size(held) + _size(told) > MAX_OVERLAY_IDS:
+            table, slices = await _packed(held, told, slices)
+            updated = MemberList(name, table, next(self._listed.generations))
+        else:
+            updated = overlaid(held, told)
         if len(updated) != card:
             self.scan_soon(name)
             return
-        self._verify_soon(name)
-        slices = self.slices.get(name)
-        size = len(updated.added) + len(updated.removed)
-        if size > MAX_OVERLAY_IDS or not isinstance(updated.base, PackedTable):
-            table, slices = await _packed(updated, slices)
-            updated = MemberList(name, table, next(self._listed.generations))
         if self._keeper.members(name) is not held:
             return  # it became small, or nobody needs it any more
+        self._verify_soon(name)
         if slices is not None:
             self.slices[name] = slices
         self._hearing.take(name, revision)
@@ -243,7 +242,7 @@ class LargeLists:
                 self._verify_wanted.clear()
 
     def _is_worth_it(self, name: str) -> bool:
-        """Looking through a list waits for the end of another import: what is told would pile up."""
+        """While another import runs, what is told would pile up behind a mere look."""
         return name not in self._verifying or self._hearing.size(name) <= MAX_OVERLAY_IDS
 
     async def _scan(self, name: str) -> None:
@@ -325,16 +324,21 @@ class LargeLists:
                 del self.slices[name]
 
 
+def _size(some: MemberList | Delta) -> int:
+    return len(some.added) + len(some.removed)
+
+
 async def _packed(
-    members: MemberList, slices: tuple[bytes, ...] | None
+    held: MemberList, told: Delta, slices: tuple[bytes, ...] | None
 ) -> tuple[PackedTable, tuple[bytes, ...] | None]:
-    """The list in one table, and its ids in slices as far as they were known."""
+    """The list after what was told in one table, and its ids in slices as far as they are known."""
     grown = None if slices is None else list(slices)
-    start = members.base
-    if isinstance(start, PackedTable):
-        builder = TableBuilder(len(members), start)
+    expected = len(held) + len(told.added)
+    if isinstance(held.base, PackedTable):
+        builder = TableBuilder(expected, held.base)
     else:
-        builder, grown = TableBuilder(len(members)), []
-        await apply(builder, Delta(start), grown)
-    await apply(builder, Delta(members.added, members.removed), grown)
+        builder, grown = TableBuilder(expected), []
+        await apply(builder, Delta(held.base), grown)
+    await apply(builder, Delta(held.added, held.removed), grown)
+    await apply(builder, told, grown)
     return builder.finish(), None if grown is None else tuple(grown)

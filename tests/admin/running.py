@@ -84,6 +84,7 @@ class Running:
     processes: list[ProcessState] = field(default_factory=list)
     observed: Observed = field(default_factory=Observed)
     shadows: Comparer | None = None
+    drills: Board | None = None
     feedback: FeedbackDesk | None = None
 
     @property
@@ -189,7 +190,7 @@ async def running(
         )
         scheme = "https" if own.tls_cert else "http"
         side = Running(Admin(context), store, sock.getsockname()[1], session, scheme)
-        side.shadows, side.feedback = shadows, feedback
+        side.shadows, side.feedback, side.drills = shadows, feedback, drills
         following = asyncio.create_task(store.run())
         try:
             await side.admin.start(sock)

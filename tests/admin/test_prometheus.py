@@ -9,6 +9,8 @@ from gateway.config.settings import Redis
 from gateway.metrics.names import ALL, Kind
 from gateway.metrics.numbers import DURATION_BOUNDS, ERROR_KINDS, Counted, Numbers
 from gateway.metrics.strata import Observed
+from gateway.release.conduct.drill.board import Board
+from gateway.release.drill.due import Schedule
 from tests.admin.running import Running, plant, redis_settings, revision, running, until
 from tests.servers import Server
 
@@ -147,6 +149,20 @@ async def test_units_are_told_of_versions_that_can_be_compared(
     assert units == {("chat", "v1"): 903, ("chat", "v2"): 100, ("chat", "v3"): 0}
     assert numbers["telemetry_dropped_total", ("strata",)] == 3
     assert numbers["telemetry_dropped_total", ("spans",)] == 6
+
+
+async def test_drills_are_told_of_routes_that_want_them(side: Running) -> None:
+    numbers = await scrape(side)
+    assert ("drill_overdue", ("chat",)) not in numbers
+    assert isinstance(side.drills, Board)
+    never = Schedule(route="chat", every=60.0, since=1000.0)
+    passed = Schedule(route="other", every=1e12, since=1000.0, passed_at=2000.0)
+    side.drills._schedules = {"chat": never, "other": passed}
+    numbers = await scrape(side)
+    assert numbers["drill_overdue", ("chat",)] == 1
+    assert numbers["drill_last_success_timestamp_seconds", ("chat",)] == 0
+    assert numbers["drill_overdue", ("other",)] == 0
+    assert numbers["drill_last_success_timestamp_seconds", ("other",)] == 2000
 
 
 async def test_times_are_told_as_histograms(side: Running) -> None:

@@ -270,6 +270,7 @@ async def test_what_is_in_force_comes_back_into_a_store_that_lost_it_without_con
 ) -> None:
     keys = "gray:routes gray:route:chat gray:route:chat:versions gray:route:chat:weights"
     store.cli(f"DEL {keys} gray:route:chat:history")
+    await until(lambda: bool(people.side.store.snapshot.refused), "the loss is noticed")
     answer = await people.ask(people.alice, "POST", "/api/v1/repopulate", {})
     assert answer.status == 200, answer
     assert store.cli("HGET gray:route:chat:weights v2") == "10"

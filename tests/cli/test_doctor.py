@@ -187,6 +187,14 @@ def test_a_release_that_waits_is_told(examine: Examine, store: Server) -> None:
     assert check["todo"].startswith("graygate release approve chat")
 
 
+def test_a_drill_that_is_overdue_is_told(examine: Examine, store: Server) -> None:
+    status = '{"phase": "promoted", "started_at": 1000.0, "plan": {"drill": {"every": 3600.0}}}'
+    store.execute("HSET", "gray:route:chat:release", "status", status)
+    (check,) = told(examine("--json"))["drill"]
+    assert "there never was one" in check["text"]
+    assert check["todo"] == "graygate drill start chat --wait"
+
+
 def test_a_store_that_throws_keys_away_is_told(examine: Examine, store: Server) -> None:
     store.cli("CONFIG SET maxmemory 1gb maxmemory-policy allkeys-lru")
     try:

@@ -18,8 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from gateway.release.machine.phase import Phase
+from gateway.release.machine.status import begin, encode
+from gateway.release.plan.read import read_plan
 from tests.deploy.gateway import Gateway, plant
 from tests.deploy.models import Model, Stage
 from tests.deploy.prometheus import Prometheus
@@ -61,6 +65,7 @@ OF_CONTENT: tuple[Alert, ...] = (
     ("GraygateGatewaysDisagree", "slow"),
     ("GraygateWatchPolling", ""),
     ("GraygateReloadFailed", ""),
+    ("GraygateDrillOverdue", TYPO),
 )
 OF_STRAIN: tuple[Alert, ...] = (
     ("GraygateWorkersBehind", ""),
@@ -153,7 +158,20 @@ def test_garbage_edits_that_reach_one_gateway_and_settings_that_are_wrong(scene:
     polls = f'graygate_watch_mode{{mode="poll", instance="{second.instance}"}}'
     wait_until(lambda: scene.prometheus.value(polls) == 1, "it polls")
     second.reload("redis.trakking = false\n")
+    want_drills(scene.stores[0], TYPO)
     scene.prometheus.wait_firing(*OF_CONTENT)
+
+
+def want_drills(store: Server, route: str) -> None:
+    """A release that ended long ago, whose plan wants a drill every hour; one never ends."""
+    plan = read_plan(
+        {"candidate": "v2", "stages": [{"weight": 100}], "drill": {"every": "1h"}},
+        given={"route": route},
+    )
+    begun = begin(plan, release_id="r1", stable="v1", weight_before=0.0, by="alice", now=1000.0)
+    ended = msgspec.structs.replace(begun, phase=Phase.ABORTED)
+    store.execute("SET", f"gray:route:{route}:drill", "{}")
+    store.execute("HSET", f"gray:route:{route}:release", "status", encode(ended))
 
 
 def test_workers_that_stand_still_or_have_too_much_to_do(scene: Scene) -> None:

@@ -183,3 +183,35 @@ def test_an_overlaid_table_follows_its_changes() -> None:
 def test_an_id_that_is_added_again_wins_over_its_removal() -> None:
     table = OverlaidTable(frozenset({b"bob"}), frozenset({b"bob"}), frozenset({b"bob"}))
     assert b"bob" in table
+
+
+ids = st.frozensets(st.integers(0, 3000).map(lambda number: b"%d" % number), max_size=1500)
+
+
+@given(start=ids, comes=ids, goes=ids, expected=st.integers(0, 5000), is_settled=st.booleans())
+@settings(deadline=None, max_examples=60)
+def test_a_table_goes_on_from_a_finished_one_and_leaves_it_as_it_is(
+    start: frozenset[bytes],
+    comes: frozenset[bytes],
+    goes: frozenset[bytes],
+    expected: int,
+    is_settled: bool,
+) -> None:
+    first = build(list(start), expected)
+    before = bytes(first.buffer)
+    builder = TableBuilder(expected, first)
+    if is_settled:
+        builder.settle()
+    builder.add(comes)
+    builder.discard(goes)
+    table, wanted = builder.finish(), (start | comes) - goes
+    assert len(table) == len(wanted)
+    assert table.digest == digest(wanted)
+    assert all((unit in table) == (unit in wanted) for unit in start | comes | goes)
+    assert bytes(first.buffer) == before
+
+
+def test_a_table_that_is_much_too_large_makes_room_for_those_that_come() -> None:
+    builder = TableBuilder(0, build(numbered(600), 100_000))
+    builder.add(numbered(5000))
+    assert len(builder.finish()) == 5000

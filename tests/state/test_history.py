@@ -283,3 +283,17 @@ def test_after_any_sequence_of_changes_any_revision_can_be_restored_exactly(
     for name in lists:
         change = back.lists.get(name, Delta())
         assert (lists[name] | change.added) - change.removed == stood[wanted - 1][name]
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=3) | st.sampled_from([b"+1:a", b"-1:", b"+3:+1:"])),
+    st.sampled_from([b"+", b"-"]),
+)
+def test_ids_of_any_bytes_are_read_as_they_were_told(units: list[bytes], sign: bytes) -> None:
+    text = b"".join(sign + b"%d:" % len(unit) + unit for unit in units)
+    told = frozenset(units)
+    assert parse_delta(text) == (Delta(told) if sign == b"+" else Delta(removed=told))
+    both = parse_delta(text + b"+5:alice-3:bob")
+    assert both.added >= {b"alice"}
+    assert both.removed >= {b"bob"}
+    assert both.added | both.removed == told | {b"alice", b"bob"}

@@ -123,17 +123,20 @@ def test_a_scan_finds_just_what_was_done_by_hand_whatever_it_saw_of_the_rest(
         assert not found
 
 
+A, B, NONE = frozenset([b"a"]), frozenset([b"b"]), frozenset[bytes]()
+
+
 @pytest.mark.parametrize(
     ("changed", "told", "after", "wanted"),
     [
-        (Delta(added={b"a"}), Delta(added={b"a"}), {b"a"}, Delta()),
-        (Delta(removed={b"a"}), Delta(removed={b"a"}), set(), Delta()),
-        (Delta(), Delta(added={b"a"}), set(), Delta(removed={b"a"})),
-        (Delta(), Delta(removed={b"a"}), {b"a"}, Delta(added={b"a"})),
-        (Delta(added={b"a", b"b"}), Delta(added={b"a"}), {b"a", b"b"}, Delta(added={b"b"})),
+        (Delta(A), Delta(A), A, Delta()),
+        (Delta(removed=A), Delta(removed=A), NONE, Delta()),
+        (Delta(), Delta(A), NONE, Delta(removed=A)),
+        (Delta(), Delta(removed=A), A, Delta(A)),
+        (Delta(A | B), Delta(A), A | B, Delta(B)),
     ],
 )
 def test_what_a_hand_undid_of_what_was_told_is_found(
-    changed: Delta, told: Delta, after: set[bytes], wanted: Delta
+    changed: Delta, told: Delta, after: frozenset[bytes], wanted: Delta
 ) -> None:
     assert unexplained(changed, told, after) == wanted

@@ -32,7 +32,7 @@ from gateway.release.conduct.drill.standin import StandIn
 from gateway.release.drill.due import Schedule, schedule_of
 from gateway.release.drill.report import Report, Wanted, told
 from gateway.state.drills import HOST_SUFFIX, SUFFIX
-from gateway.state.keys import is_name
+from gateway.state.keys import Part, is_name
 from gateway.state.snapshot import HeldRoute
 from gateway.state.write import Author
 from gateway.upstream.tls import client_context
@@ -61,6 +61,8 @@ class Board:
         self._suspects: set[str] = set()  # routes of drills that nobody held at the last look
         self._began = scene.clock()
         self._scheduled_at: float | None = None
+        self._changed: set[str] = set()  # routes whose releases were written since the last look
+        scene.store.subscribe_releases(self._hear)
         self._tried: dict[str, float] = {}  # when the leader started a drill by itself
 
     def __repr__(self) -> str:
@@ -184,16 +186,24 @@ class Board:
         if self._scheduled_at is None or now - self._scheduled_at >= SCHEDULE_SECONDS:
             await self._look_at_schedules([name for name in routes if name not in drills])
             self._scheduled_at = now
+            self._changed.clear()
+        changed, self._changed = self._changed, set()
+        await self._look_at_schedules([name for name in changed if name in routes], keep=True)
         if not self._scene.store.leader.term:
             self._suspects.clear()
             return
         await self._clear(drills)
         await self._start_due(now)
 
-    async def _look_at_schedules(self, routes: list[str]) -> None:
-        found = {}
+    def _hear(self, route: str, part: Part) -> None:
+        if part is Part.RELEASE and not route.endswith(SUFFIX):
+            self._changed.add(route)
+
+    async def _look_at_schedules(self, routes: list[str], *, keep: bool = False) -> None:
+        found = dict(self._schedules) if keep else {}
         for name in routes:
             schedule = await self._schedule(name)
+            found.pop(name, None)
             if schedule.every or schedule.last is not None:
                 found[name] = schedule
         self._schedules = found
