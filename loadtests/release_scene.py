@@ -186,7 +186,9 @@ class Story:
     async def start(self, plan: dict[str, Any]) -> dict[str, Any]:
         """As soon as the gateway has the route in force."""
         ends = time.monotonic() + SECONDS
-        while not await self.look() and time.monotonic() < ends:
+        while time.monotonic() < ends:
+            if await self.look():
+                break
             await asyncio.sleep(0.05)
         return await self._post("", {"plan": plan})
 

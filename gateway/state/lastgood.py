@@ -62,6 +62,9 @@ class _Encoded(msgspec.Struct):
     lists: dict[str, msgspec.Raw]
 
 
+_Which = tuple[int, frozenset[bytes], frozenset[bytes]]
+
+
 class LastGood:
     """Saves and loads snapshots in one folder; blocking, so call it off the loop."""
 
@@ -69,7 +72,7 @@ class LastGood:
         self._folder = folder
         # Encoding a million ids holds up the whole process, so it is done list by list, and only
         # for those that changed.
-        self._encoded: dict[str, tuple[MemberList, msgspec.Raw]] = {}
+        self._encoded: dict[str, tuple[_Which, msgspec.Raw]] = {}
 
     @property
     def missing(self) -> Problem:
@@ -80,7 +83,7 @@ class LastGood:
         """Raises OSError when the folder cannot be written; the old table is whole then."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         used: set[str] = set()
-        encoded: dict[str, tuple[MemberList, msgspec.Raw]] = {}
+        encoded: dict[str, tuple[_Which, msgspec.Raw]] = {}
         for name, members in snapshot.lists.items():
             if isinstance(members.base, PackedTable):
                 file = _table_file(name, members.base)
@@ -88,7 +91,9 @@ class LastGood:
                 if not (self._folder / file).exists():
                     self._write(file, members.base.buffer)
             known = self._encoded.get(name)
-            encoded[name] = known if known and known[0] is members else (members, _encode(members))
+            # Which list it was, without holding on to its table.
+            which = (members.generation, members.added, members.removed)
+            encoded[name] = known if known and known[0] == which else (which, _encode(members))
         self._encoded = encoded
         routes = {
             name: _Route(held.spec, held.state, held.revision, held.changed_at_ms, held.fingerprint)

@@ -28,6 +28,8 @@ _QUIET = {
         "graygate_telemetry_dropped_total",
     ),
     *("graygate_config_rejected_total", "graygate_config_refused"),
+    *("graygate_shadow_pairs_total", "graygate_feedback_total"),
+    *("graygate_drill_overdue", "graygate_drill_last_success_timestamp_seconds"),
 }
 
 

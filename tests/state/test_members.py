@@ -230,7 +230,7 @@ async def test_very_many_ids_by_hand_are_recorded_in_portions_and_can_be_taken_b
     store: Server,
 ) -> None:
     seed(store)
-    async with following(store) as followed:
+    async with following(store, timeout_seconds=10.0) as followed:
         await loaded(followed)
         await leading(followed)
         await eventually(lambda: followed.snapshot.routes["chat"].revision == 1, "recorded")

@@ -170,9 +170,9 @@ def _rest(turn: Turn) -> None:
 
 
 def _rest_longer(turn: Turn, why: str) -> None:
-    """What failed was ejected, and comes back by itself; what stays down has confirmed the alarm."""
+    """What failed was ejected, and comes back by itself; what stays down confirms the alarm."""
     left = REST_SECONDS + UNREADY_SECONDS - turn.status.probe_seconds
-    turn.set(waiting_for=(f"the candidate to be ready for the probe, for {said(left)} more: {why}",))
+    turn.set(waiting_for=(f"the candidate to be ready for its probe, {said(left)} more: {why}",))
     if left <= 0:
         stopped = ", ".join(turn.status.stopped_by)
         _confirm(turn, f"{stopped}, and {said(UNREADY_SECONDS)} after its rest still {why}")

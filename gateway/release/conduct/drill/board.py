@@ -98,16 +98,17 @@ class Board:
         )  # fmt: skip
         await self._scene.drills.begin(route, msgspec.json.encode(report))
         token = secrets.token_hex(16)
-        stand_in = StandIn(
-            self._folder / f"drill-{secrets.token_hex(4)}.sock",
-            spec.versions[version].urls[0], token, self._tls,
-        )  # fmt: skip
+        stand_in = self._stand_in(spec.versions[version].urls[0], token)
+        # The way through a stand-in takes a millisecond or two, which would tell by itself.
+        is_timed = wanted.kind == "latency"
+        beside = self._stand_in(spec.versions[spec.stable].urls[0], token) if is_timed else None
         host = f"{secrets.token_hex(8)}{HOST_SUFFIX}"
         rehearsal = Rehearsal(
             self._scene, report, wanted, stand_in,
             Callers(self._data_url, host, token, path, wanted),
-            state_of(held.state, spec.stable, host, stand_in.url),
+            state_of(held.state, spec.stable, host, stand_in.url, beside.url if beside else ""),
             Author(author.by, author.via, author.origin, f"drill {report.id} of {route}"),
+            beside,
         )  # fmt: skip
         self._running[route] = rehearsal
         self._wanted.put_nowait(rehearsal)
@@ -281,6 +282,10 @@ class Board:
                 f"{name} is left of another drill; it goes by itself within a minute. Try again."
             )
         raise RefusedError(f"There is a route {name} already; a drill of {route} needs that name.")
+
+    def _stand_in(self, endpoint: str, token: str) -> StandIn:
+        path = self._folder / f"drill-{secrets.token_hex(4)}.sock"
+        return StandIn(path, endpoint, token, self._tls)
 
     @property
     def _tls(self) -> Callable[[], ssl.SSLContext]:

@@ -97,14 +97,16 @@ def plan_of(wanted: Wanted) -> dict[str, Any]:
     }
 
 
-def state_of(source: RouteState, stable: str, host: str, stand_in: str) -> RouteState:
-    """The drill's route: R's stable as it is, and the stand-in."""
+def state_of(
+    source: RouteState, stable: str, host: str, stand_in: str, beside: str = ""
+) -> RouteState:
+    """The drill's route: R's stable as it is, or behind a stand-in as well, and the stand-in."""
     kept = {name: text for name, text in source.route.items() if name.startswith("timeout_")}
     route = {
         **kept, "stable": stable, "host": host, "path": "/", "failover": "0", "retries": "0",
         "unit": f"header:{UNIT_HEADER.lower()}",
     }  # fmt: skip
-    versions = {stable: source.versions[stable], CANDIDATE: stand_in}
+    versions = {stable: beside or source.versions[stable], CANDIDATE: stand_in}
     return RouteState(route=route, versions=versions, weights={}, rules=())
 
 
@@ -113,7 +115,7 @@ class Rehearsal:
 
     def __init__(
         self, scene: Scene, report: Report, wanted: Wanted, stand_in: StandIn, callers: Callers,
-        state: RouteState, author: Author,
+        state: RouteState, author: Author, beside: StandIn | None = None,
     ) -> None:  # fmt: skip
         self.report = report
         self._scene = scene
@@ -121,6 +123,7 @@ class Rehearsal:
         self._stand_in = stand_in
         self._callers = callers
         self._state = state
+        self._beside = beside  # that stable is behind, where its own milliseconds would tell
         self._author = author
         self._route = drill_route(report.route)
 
@@ -133,7 +136,10 @@ class Rehearsal:
             async with asyncio.TaskGroup() as tasks:
                 renewing = tasks.create_task(self._renew())
                 try:
-                    async with self._stand_in.serving(), self._clean():
+                    async with contextlib.AsyncExitStack() as stack:
+                        for one in filter(None, (self._stand_in, self._beside)):
+                            await stack.enter_async_context(one.serving())
+                        await stack.enter_async_context(self._clean())
                         await self._rehearse()
                 finally:
                     renewing.cancel()
