@@ -86,14 +86,23 @@ class Hearing:
 
     async def count(self, link: Link, name: str) -> tuple[int, int]:
         """How many ids the list has, and the revision of that moment; it was heard up to there."""
-        owner = owner_of(name)
-        key = list_key(self._keys, name)
-        card, newest = await link.transaction([("SCARD", key), self._newest_command(owner)])
+        card, revision = await self._at_once(link, name, "SCARD")
         if isinstance(card, StoreError):
-            raise of_other_type(card, key, "set")
-        await self.hear_list(link, name)
-        revision = _revision(newest) if isinstance(newest, list) else self.seen(owner)
+            raise of_other_type(card, list_key(self._keys, name), "set")
         return cast("int", card), revision
+
+    async def members(self, link: Link, name: str) -> tuple[object, int]:
+        """What the store answers about all ids of the list, and the revision of that moment."""
+        return await self._at_once(link, name, "SMEMBERS")
+
+    async def _at_once(self, link: Link, name: str, command: str) -> tuple[object, int]:
+        """The answer and the revision belong together; all up to there was heard."""
+        owner = owner_of(name)
+        reply, newest = await link.transaction(
+            [(command, list_key(self._keys, name)), self._newest_command(owner)]
+        )
+        await self.hear_list(link, name)
+        return reply, _revision(newest) if isinstance(newest, list) else self.seen(owner)
 
     async def _hear(self, link: Link, owner: str) -> None:
         kind, _, name = owner.partition("/")

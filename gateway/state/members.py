@@ -149,7 +149,10 @@ class ListReader:
         return cards
 
     async def _read_small(self, link: Link, names: Sequence[str]) -> None:
-        for part in _portions(names, self._cards):
+        shrunk = [name for name in names if self._was_large(name)]
+        for name in shrunk:
+            await self._read_shrunk(link, name)
+        for part in _portions([name for name in names if name not in shrunk], self._cards):
             replies = await link.transaction(
                 [("SMEMBERS", self._listed.key(name)) for name in part]
             )
@@ -161,13 +164,37 @@ class ListReader:
                 ):
                     self._take_small(name, frozenset(cast("Iterable[bytes]", reply)))
 
-    def _take_small(self, name: str, members: frozenset[bytes]) -> None:
+    def _was_large(self, name: str) -> bool:
+        held = self._keeper.last_members(name)
+        return held is not None and not isinstance(held.base, frozenset)
+
+    async def _read_shrunk(self, link: Link, name: str) -> None:
+        """Read a list that was large, with the revision of just that moment.
+
+        Of a large list we may know the hashes only. So that a rollback that goes on while we read
+        is nobody's edit by hand, what is read is compared with what was told up to there.
+        """
+        while True:
+            held = self._keeper.last_members(name)
+            reply, revision = await self._hearing.members(link, name)
+            if isinstance(reply, StoreError):
+                self._listed.problem_of_reply(name, reply)
+                return
+            if not reply and not await self._listed.stands(link, name):
+                return
+            if held is self._keeper.last_members(name):
+                break  # nobody brought it up to date meanwhile
+        self._take_small(name, frozenset(cast("Iterable[bytes]", reply)), revision)
+
+    def _take_small(
+        self, name: str, members: frozenset[bytes], revision: int | None = None
+    ) -> None:
         try:
             check_lengths(members)
         except IdTooLong as error:
             self._listed.problem(name, "too_large", str(error))
             return
-        told = self._hearing.take(name)
+        told = self._hearing.take(name, revision)
         self._large.drop_scan(name)  # it was large when that was asked for
         held = self._keeper.last_members(name)
         if held is not None and isinstance(held.base, frozenset) and held.base == members:

@@ -11,7 +11,7 @@ start of another one at a moment when nobody is on a candidate by weight: nobody
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
@@ -21,7 +21,7 @@ from gateway.state.keys import Keys, Part, is_name
 from gateway.state.link import Link
 from gateway.state.raw import RouteState
 from gateway.state.reader import of_other_type
-from gateway.state.script import SAVE
+from gateway.state.script import LOOK, SAVE
 
 COMMANDS_AT_ONCE = 50
 MOST_COMMANDS = 200  # that wait; more are a script gone wild, or nobody leads
@@ -77,8 +77,11 @@ class ReleaseUpdate:
             operations.append((1, "HDEL", self.gone))
         if self.begins:
             operations += [(2, "DEL", ()), (3, "SADD", (route,))]
-        elif self.commands_taken:
-            operations.append((2, "LTRIM", (self.commands_taken, -1)))
+        else:
+            if self.commands_taken:
+                operations.append((2, "LTRIM", (self.commands_taken, -1)))
+            if self.running:  # one that was over goes on when somebody says so
+                operations.append((3, "SADD", (route,)))
         if self.finished:
             operations.append((4, "RPUSH", (self.finished,)))
             operations.append((4, "LTRIM", (-FINISHED_KEPT, -1)))
@@ -109,7 +112,10 @@ class Look:
     release: str
     is_running: bool
     term: str
-    commands: tuple[bytes, ...]
+    commands: tuple[bytes, ...]  # the oldest that count, without those that are too long
+    passed_over: int  # commands in front of those, of which there were too many
+    too_long: int  # of them, in bytes, the longest; 0 = none
+    commands_seen: int  # all that are done with once these are
     stable: str  # of the route, as it stands in the store
     percent: str  # of the candidate
 
@@ -121,17 +127,25 @@ class ReleaseStore:
         self._link = link
         self.keys = keys
 
-    async def attended(self) -> frozenset[str]:
+    async def attended(self, named: Collection[str] = ()) -> frozenset[str]:
         """The routes that the conductor must look at: a release runs, or somebody said something.
 
-        A release that is over leaves this set with the first `save` that finds no command waiting.
+        A release that is over leaves this set with the first `save` that finds no command waiting;
+        what is then typed by hand is found only for the routes that are `named`.
         """
-        try:
-            reply = await (await self._link()).call("SMEMBERS", self.keys.releases)
-        except StoreError as error:
-            raise of_other_type(error, self.keys.releases, "set") from None
+        every = sorted(named)
+        lengths = [("LLEN", self.keys.part(route, Part.COMMANDS)) for route in every]
+        link = await self._link()
+        reply, *waiting = await link.pipeline([("SMEMBERS", self.keys.releases), *lengths])
+        if isinstance(reply, StoreError):
+            raise of_other_type(reply, self.keys.releases, "set")
         members = reply if isinstance(reply, list | set | frozenset) else ()
-        names = (member.decode(errors="replace") for member in members)
+        names = [member.decode(errors="replace") for member in members]
+        # A key of another type is an error here, and nobody said anything by it.
+        names += [
+            route for route, count in zip(every, waiting, strict=True)
+            if isinstance(count, int) and count > 0
+        ]  # fmt: skip
         return frozenset(name for name in names if is_name(name))
 
     async def read(self, route: str) -> ReleaseRecord:
@@ -160,30 +174,28 @@ class ReleaseStore:
 
     async def look(self, route: str, candidate: str) -> Look:
         """Where the release stands, its oldest commands and the candidate's weight, as of now."""
-        keys, key = self.keys, self.keys.part(route, Part.RELEASE)
-        replies = await (await self._link()).transaction(
-            [
-                ("HMGET", key, "step", "release", "running", "term"),
-                ("LRANGE", keys.part(route, Part.COMMANDS), 0, COMMANDS_AT_ONCE - 1),
-                ("HGET", keys.route(route), "stable"),
-                ("HGET", keys.part(route, Part.WEIGHTS), candidate),
-            ]
+        parts = [Part.RELEASE, Part.COMMANDS, Part.WEIGHTS]
+        key, commands, weights = (self.keys.part(route, part) for part in parts)
+        reply = await (await self._link()).script(
+            LOOK,
+            (key, commands, self.keys.route(route), weights),
+            (candidate, COMMANDS_AT_ONCE, MOST_COMMANDS, MOST_COMMAND_BYTES),
         )
-        for reply in replies:
-            if isinstance(reply, StoreError):
-                raise reply
-        own, commands, stable, percent = replies
-        if not isinstance(own, list) or not isinstance(commands, list):
+        if not isinstance(reply, list) or len(reply) < 7 or not isinstance(reply[6], int):
             raise StoreError(f"The store told {key} in an unknown form.")
-        step, release, running, term = (_text(value) for value in own)
+        step, release, running, term, stable, percent = (_text(value) for value in reply[:6])
+        passed_over, found = reply[6], reply[7:]
         return Look(
             step=_whole(step, key),
             release=release,
             is_running=running == "1",
             term=term,
-            commands=tuple(commands),
-            stable=_text(stable).strip(" \t\r\n"),
-            percent=_text(percent).strip(" \t\r\n"),
+            commands=tuple(one for one in found if isinstance(one, bytes)),
+            passed_over=passed_over,
+            too_long=max((one for one in found if isinstance(one, int)), default=0),
+            commands_seen=passed_over + len(found),
+            stable=stable.strip(" \t\r\n"),
+            percent=percent.strip(" \t\r\n"),
         )
 
     async def command(self, route: str, command: bytes) -> None:

@@ -185,6 +185,30 @@ end
 return 'ok'
 """
 
+# Where a release stands, its oldest commands, and the candidate's weight, as of one moment. Anybody
+# may push to the commands, so what is too long stays here, and of too many only the newest count:
+# the last word may be the one that takes the traffic away.
+# KEYS 1 release, 2 commands, 3 route, 4 weights
+# ARGV 1 candidate, 2 commands to hear at once, 3 most that may wait, 4 most bytes of one
+# Answer {step, release, running, term, stable, percent, commands passed over, command...}; an
+#       integer instead of a command is the length of one that is too long.
+LOOK = """
+local own = redis.call('HMGET', KEYS[1], 'step', 'release', 'running', 'term')
+local reply = {}
+for i = 1, 4 do reply[i] = own[i] or '' end
+reply[5] = redis.call('HGET', KEYS[3], 'stable') or ''
+reply[6] = redis.call('HGET', KEYS[4], ARGV[1]) or ''
+local waiting, at_once = redis.call('LLEN', KEYS[2]), tonumber(ARGV[2])
+local first = 0
+if waiting > tonumber(ARGV[3]) then first = waiting - at_once end
+reply[7] = first
+for i = first, math.min(waiting, first + at_once) - 1 do
+  local text = redis.call('LINDEX', KEYS[2], i)
+  if #text > tonumber(ARGV[4]) then reply[#reply + 1] = #text else reply[#reply + 1] = text end
+end
+return reply
+"""
+
 # The lease never expires by itself: a value with its end in it keeps the term, so that it only
 # ever grows. An end further away than any lease means that the clock of the store went back; nobody
 # would lead until it is there again.

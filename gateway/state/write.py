@@ -193,6 +193,12 @@ class Writer:
             always=not raw.is_recorded,
         )  # fmt: skip
 
+    async def note(self, route: str, author: Author) -> None:
+        """Tell the history what was done with the route and changed nothing of it."""
+        raw = await self.read(route)
+        if not raw.is_empty:
+            await self._write(await self._link(), raw, raw.state(), [], author, always=True)
+
     async def _recorded(self, link: Link, route: str) -> RawRoute:
         """The route as it stands, after an edit made by hand got its own history entry."""
         if not is_name(route):

@@ -10,7 +10,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.release.machine.status import Command, Verb
+from gateway.release.machine.action import Step
+from gateway.release.machine.status import MAX_COMMANDS, Command, Status, Verb
+from gateway.release.machine.turn import NOTHING_SEEN, Turn
+
+MOST_CHARACTERS = {"by": 128, "why": 500, "about": 500, "id": 64}  # 200 decisions hold them
+
+MOST_WHY = 1000  # characters of why something could not be written
 
 VERBS: tuple[str, ...] = typing.get_args(Verb)
 
@@ -31,7 +37,24 @@ def read_commands(raw: Sequence[bytes], now: float, step: int) -> tuple[list[Com
             commands.append(command)
             continue
         try:
-            commands.append(msgspec.json.decode(text, type=Command))
+            commands.append(_cut(msgspec.json.decode(text, type=Command)))
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             wrong.append(f"{word[:60]!a} is no command; there are: {', '.join(VERBS)}")
     return commands, wrong
+
+
+def refused(status: Status, commands: Sequence[Command], now: float, why: str) -> Step:
+    """The release after commands that it could not obey, for a reason that the store gave."""
+    turn = Turn(status, None, now, NOTHING_SEEN)
+    for command in commands:
+        done = (*turn.status.commands_done, command.key)[-MAX_COMMANDS:]
+        turn.set(commands_done=done)
+        text = f"{command.verb} by {command.by} is refused: {why[:MOST_WHY].rstrip('.')}."
+        turn.tell("refused", text, by=command.by)
+    return Step(turn.status, tuple(turn.actions))
+
+
+def _cut(command: Command) -> Command:
+    """The API cuts what it is given; whoever pushes by hand may write what they like."""
+    short = {name: getattr(command, name)[:most] for name, most in MOST_CHARACTERS.items()}
+    return msgspec.structs.replace(command, **short)

@@ -100,14 +100,14 @@ class Controller:
         if not term:
             return
         try:
-            routes = await self._store.releases.attended()
+            routes = await self._store.releases.attended(self._store.snapshot.routes)
         except StoreError as error:
             self._lose(error)
             return
         for gone in self._sessions.keys() - routes:
             del self._sessions[gone]
         for route in self._known.keys() - routes:
-            await self._miss(route)
+            await self._look_for(route)
         await asyncio.gather(*(self._conduct(route) for route in sorted(routes)))
         running = {session.status.release_id for session in self._sessions.values()}
         self._metrics.keep_only(running)
@@ -138,18 +138,19 @@ class Controller:
             self._sessions.pop(route, None)
             self._complain(route, str(error))
         except Exception as error:
-            # A mistake of ours in one release must end neither the others nor this process.
             self._sessions.pop(route, None)
-            if self._said.get(route) != repr(error):
-                log.exception("The release of %s holds still: the controller failed.", route)
-            self._said[route] = repr(error)
+            self._fail(route, error)
 
     async def _open(self, route: str) -> Session | None:
         """The release as the store holds it; None when there is none."""
         releases = self._store.releases
         record = await releases.read(route)
         if not record.status:
-            log.warning("The release of %s was removed by hand; its weight stays.", route)
+            log.warning(
+                "%s has no release: there was none, or it was removed by hand. Its weight stays, "
+                "and what was said to it is dropped.",
+                route,
+            )
             update = ReleaseUpdate(record.step, commands_taken=COMMANDS_AT_ONCE)
             await releases.save(route, update, str(self._term))
             return None
@@ -166,31 +167,38 @@ class Controller:
             own_id=self._own_id,
         )
 
+    async def _look_for(self, route: str) -> None:
+        try:
+            await self._miss(route)
+        except (StoreUnavailable, ConflictError):
+            pass  # the next tick tries again, if this gateway still leads
+        except GraygateError as error:
+            self._complain(route, str(error))
+        except Exception as error:
+            self._fail(route, error)
+
     async def _miss(self, route: str) -> None:
         """A release that ran is not there any more: over, given up by hand, or lost with the store.
 
         What the store lost is put back as it was here, once the route itself is back.
         """
         session, releases = self._known[route], self._store.releases
-        try:
-            look = await releases.look(route, session.status.candidate)
-            if not look.stable:
-                self._lost.add(route)
-                self._complain(
-                    route,
-                    "the store lost it together with its route; it goes on when the routes are put "
-                    "back with: graygate repopulate",
-                )
-                return
-            record = await releases.read(route)
-            # The id alone is what `repopulate` leaves; whoever gave the release up left nothing.
-            if not record.release and (route in self._lost or record.id):
-                fields = session.fields(session.status, session.outbox)
-                update = ReleaseUpdate(record.step, fields, begins=True)
-                await releases.save(route, update, str(self._term))
-                log.warning("The release of %s is back in the store and goes on.", route)
-        except StoreError:
-            return  # the next tick tries again
+        look = await releases.look(route, session.status.candidate)
+        if not look.stable:
+            self._lost.add(route)
+            self._complain(
+                route,
+                "the store lost it together with its route; it goes on when the routes are put "
+                "back with: graygate repopulate",
+            )
+            return
+        record = await releases.read(route)
+        # The id alone is what `repopulate` leaves; whoever gave the release up left nothing.
+        if not record.release and (route in self._lost or record.id):
+            fields = session.fields(session.status, session.outbox)
+            update = ReleaseUpdate(record.step, fields, begins=True)
+            await releases.save(route, update, str(self._term))
+            log.warning("The release of %s is back in the store and goes on.", route)
         self._known.pop(route)
         self._lost.discard(route)
         self._said.pop(route, None)
@@ -204,6 +212,14 @@ class Controller:
         if self._said.get(route) != text:
             log.warning("The release of %s cannot go on: %s", route, text)
         self._said[route] = text
+
+    def _fail(self, route: str, error: Exception) -> None:
+        """A mistake of ours in one release must end neither the others nor this process."""
+        if self._said.get(route) != repr(error):
+            log.error(
+                "The release of %s holds still: the controller failed.", route, exc_info=error
+            )
+        self._said[route] = repr(error)
 
     def _lose(self, error: StoreError) -> None:
         self._sessions.clear()

@@ -6,6 +6,7 @@ everything else of the route belongs to the operators and is left as they typed 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -24,15 +25,19 @@ class Seen:
     """How the route stood when the step was decided."""
 
     stable: str
-    percent: float | None  # of the candidate; None = what stands there is no number
+    percent: float | None  # of the candidate; None = what stands there is no percent
 
 
 def percent_of(text: str) -> float | None:
-    """A weight as the store holds it; an absent one is 0."""
+    """A weight as the store holds it; an absent one is 0, what is no percent is None.
+
+    `float` also reads inf and nan: the first is no JSON, and the second is never equal to itself.
+    """
     try:
-        return float(text) if text else 0.0
+        percent = float(text) if text else 0.0
     except ValueError:
         return None
+    return percent if math.isfinite(percent) and 0.0 <= percent <= 100.0 else None
 
 
 def edit_of(step: Step, candidate: str, seen: Seen) -> Callable[[RouteState], RouteState]:
@@ -59,7 +64,10 @@ def lowers(step: Step, seen: Seen) -> bool:
     """Whether the step takes traffic from the candidate and gives it none."""
     weights = [action.percent for action in step.actions if isinstance(action, SetWeight)]
     others = [a for a in step.actions if isinstance(a, MakeStable)]
-    return bool(weights) and not others and weights[-1] < (seen.percent or 100.0)
+    if not weights or others:
+        return False
+    # Of what cannot be read only 0 is less for certain.
+    return weights[-1] == 0.0 if seen.percent is None else weights[-1] < seen.percent
 
 
 def said(step: Step) -> str:

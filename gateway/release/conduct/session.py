@@ -21,7 +21,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.errors import RefusedError
-from gateway.release.conduct.commands import read_commands
+from gateway.release.conduct.commands import read_commands, refused
 from gateway.release.conduct.edits import Seen, applied, edit_of, lowers, percent_of, said, written
 from gateway.release.conduct.outbox import Outbox, encode, news_of, read_outbox, without
 from gateway.release.conduct.testimony import encode as encode_testimony
@@ -35,7 +35,7 @@ from gateway.release.machine.status import Command, Status
 from gateway.release.machine.status import decode as decode_status
 from gateway.release.machine.status import encode as encode_status
 from gateway.release.machine.turn import Observed
-from gateway.state.release import Look, ReleaseRecord, ReleaseStore, ReleaseUpdate
+from gateway.state.release import MOST_COMMAND_BYTES, Look, ReleaseRecord, ReleaseStore, ReleaseUpdate
 from gateway.state.strata import Batch
 from gateway.state.write import Author, Change, Edit, Writer
 
@@ -163,14 +163,31 @@ class Session:
             await self._judge(now)
             evidence = self._evidence(now)
         commands, wrong = read_commands(look.commands, now, self.step)
-        for text in wrong:
-            log.warning("Release of %s: %s", self.status.route, text)
+        self._warn(look, wrong)
         step = advance(self.status, evidence, commands, now, self._observed(look, evidence, now))
         if self._must_write(step, look, now):
-            await self._write(step, look, commands, now)
+            try:
+                await self._write(step, look, commands, now)
+            except RefusedError as error:
+                await self._refuse(look, commands, now, str(error))
+                raise
         else:
             self.status = step.status
-        return self._is_running or bool(look.commands)
+        return self._is_running or bool(look.commands_seen)
+
+    def _warn(self, look: Look, wrong: Sequence[str]) -> None:
+        """One line of all that nobody will obey; somebody may have pushed thousands."""
+        told = list(wrong[:1])
+        if len(wrong) > 1:
+            told.append(f"so it is with {len(wrong) - 1} more")
+        if look.too_long:
+            told.append(
+                f"a command of {look.too_long} bytes is passed over, {MOST_COMMAND_BYTES} are read"
+            )
+        if look.passed_over:
+            told.append(f"{look.passed_over} commands are dropped, for too many came at once")
+        if told:
+            log.warning("Release of %s: %s", self.status.route, "; ".join(told))
 
     # What is known
 
@@ -223,7 +240,7 @@ class Session:
     # What is written
 
     def _must_write(self, step: Step, look: Look, now: float) -> bool:
-        if step.actions or look.commands or step.status.proposal != self.status.proposal:
+        if step.actions or look.commands_seen or step.status.proposal != self.status.proposal:
             return True
         if step.status.phase is not self.status.phase or self._sent_of_outbox():
             return True
@@ -262,6 +279,26 @@ class Session:
         self._is_running = not self._is_done(step.status, outbox)
         self._saved_at = now
 
+    async def _refuse(
+        self, look: Look, commands: Sequence[Command], now: float, why: str
+    ) -> None:
+        """Be done with commands that cannot be written; they must not wait for a better day.
+
+        Tried again each second they would hold up all that is said after them, and be obeyed
+        when nobody thinks of them any more. What the judge knows is left as it was last stored,
+        for the step that failed may have told it of a weight that never came.
+        """
+        new = [one for one in commands if one.key not in self.status.commands_done]
+        if not new:
+            return
+        step = refused(self.status, new, now, why)
+        outbox = (*self.outbox, *news_of(step, self.step + 1, now))
+        fields: dict[str, str | bytes] = {
+            "status": encode_status(step.status), "outbox": encode(outbox), "term": self._term,
+        }  # fmt: skip
+        update = ReleaseUpdate(self.step, fields, commands_taken=look.commands_seen)
+        await self._releases.save(self.status.route, update, self._term)
+
     def fields(self, status: Status, outbox: Outbox) -> dict[str, str | bytes]:
         """All of the hash but its bookkeeping."""
         return {
@@ -280,7 +317,7 @@ class Session:
         return ReleaseUpdate(
             self.step,
             fields,
-            commands_taken=len(look.commands),
+            commands_taken=look.commands_seen,
             running=not self._is_done(step.status, outbox),
             finished=_kept(fields) if ends else b"",
         )

@@ -26,6 +26,8 @@ from gateway.release.plan.duration import said
 
 OVERDUE_SECONDS = 30.0  # a clock that jumps ahead and is put right must not end a release
 
+EXPIRED = "expired"  # what the proposal to end it is about
+
 _SETTINGS = (SetWeight, SetSegments)
 
 
@@ -83,13 +85,18 @@ def _expire(turn: Turn) -> None:
         return
     if not status.plan.expires or turn.now < status.started_at + status.plan.expires:
         turn.set(overdue_seconds=0.0)
+        proposal = status.proposal
+        if proposal is not None and proposal.about == EXPIRED:  # the clock was wrong
+            turn.set(proposal=None)
         return
     turn.set(overdue_seconds=status.overdue_seconds + turn.gap)
     if turn.status.overdue_seconds < OVERDUE_SECONDS:
         return
     why = f"it was to be over within {said(status.plan.expires)}"
     if turn.is_manual:
-        turn.propose("abort", "expired", f"End this release: {why}?")
+        if turn.status.phase is Phase.AWAITING and turn.may_propose("abort"):
+            turn.move(turn.status.at_rest)
+        turn.propose("abort", EXPIRED, f"End this release: {why}?")
     else:
         end(turn, Phase.EXPIRED, min(status.weight_before, status.weight_wanted), why)
 

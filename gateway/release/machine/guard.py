@@ -95,7 +95,8 @@ def _advise(turn: Turn, raised: tuple[Alarm, ...], stopping: tuple[Alarm, ...]) 
         kept = tuple(key for key in turn.status.told if not key.startswith(_ADVICE))
         turn.set(told=kept)
         proposal = turn.status.proposal
-        if proposal is not None and proposal.verb == "rollback":
+        by_alarm = f"rollback:{','.join(turn.status.stopped_by)}"
+        if proposal is not None and proposal.about == by_alarm:
             turn.set(proposal=None)
             turn.tell("calm", "What spoke for a rollback is gone; it is no longer proposed.")
 
@@ -205,6 +206,12 @@ def _settle(turn: Turn) -> None:
         turn.tell("paused", f"Paused again, as before the quarantine: {status.pause_why}.")
     else:
         hold(turn, status.stopped_by, why)
+
+
+def break_off_probe(turn: Turn, why: str) -> None:
+    """Leaves the quarantine to a person, if a probe was to decide."""
+    if turn.status.probe in ("resting", "running", "settling"):
+        _undecided(turn, why)
 
 
 def leave_quarantine(turn: Turn, why: str) -> None:

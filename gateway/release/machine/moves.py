@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.release.machine.action import MakeStable
 from gateway.release.machine.phase import Phase
+from gateway.release.machine.status import Status
 from gateway.release.machine.turn import Turn
 from gateway.release.plan.duration import said
 
@@ -79,7 +80,9 @@ def hold(turn: Turn, names: tuple[str, ...], why: str) -> None:
 
 def go_on(turn: Turn, kind: str, text: str, *, by: str = "") -> None:
     """Out of a hold, a pause or a proposal, back to where the release was; time goes on."""
-    turn.move(turn.status.at_rest, held_by=(), pause_why="", calm_seconds=0.0)
+    turn.move(
+        turn.status.at_rest, held_by=(), pause_why="", calm_seconds=0.0, weight_is_by_hand=False
+    )
     turn.tell(kind, text, by=by)
 
 
@@ -88,7 +91,19 @@ def back_to_plan(turn: Turn, why: str) -> None:
     status = turn.status
     if status.stage >= 0:
         turn.give_to(status.plan.segments(status.stage), why)
-        turn.weigh(_first_weight(turn, status.ceiling), why)
+        turn.weigh(plan_weight(turn), why)
+
+
+def plan_weight(turn: Turn) -> float:
+    """The percent that the plan gives in the present stage."""
+    return _first_weight(turn, turn.status.ceiling)
+
+
+def weight_of_abort(status: Status) -> float:
+    """The percent of before; but a hand that took weight away is never overruled by an end."""
+    if status.weight_is_by_hand:
+        return min(status.weight_before, status.weight_wanted)
+    return status.weight_before
 
 
 def _settle(turn: Turn, phase: Phase, **fields: object) -> None:
@@ -100,6 +115,7 @@ def _settle(turn: Turn, phase: Phase, **fields: object) -> None:
         batch_seconds=0.0,
         held_by=(),
         told=(),
+        weight_is_by_hand=False,
         requests_at_entry=evidence.candidate_requests if evidence else 0,
         evidence_at_entry=evidence.at if evidence else 0.0,
         **fields,

@@ -19,6 +19,7 @@ from gateway.release.machine.moves import (
     go_on,
     make_stable,
     roll_back,
+    weight_of_abort,
 )
 from gateway.release.machine.phase import MAY_SAY, Phase
 from gateway.release.machine.status import MAX_COMMANDS, Command, Status, Verb
@@ -71,16 +72,24 @@ def refusal(turn: Turn, command: Command) -> str:
     frozen = frozen_because(status.plan, turn.now) if raises else ""
     if frozen:
         return frozen
-    if command.verb in ("promote", "resume") and _is_other_stable(turn):
+    return _other_stable(turn, command.verb, raises=raises)
+
+
+def _other_stable(turn: Turn, verb: Verb, *, raises: bool) -> str:
+    """Why not, when stable is neither what it was at the start nor what the release made it."""
+    status, seen = turn.status, turn.observed.stable
+    if status.phase is Phase.PROMOTED:
+        if verb != "rollback" or seen in (None, status.candidate):
+            return ""
+        if seen == status.stable:
+            return f"{seen} is stable again already"
         return (
-            f"{turn.observed.stable} is stable now, not {status.stable}; "
-            "abort, and start a new release"
+            f"{seen} is stable now, not {status.candidate}, and a rollback would put "
+            f"{status.stable} in its place; if you want that, make {status.stable} stable by hand"
         )
-    return ""
-
-
-def _is_other_stable(turn: Turn) -> bool:
-    return turn.observed.stable not in (None, turn.status.stable)
+    if not raises or seen in (None, status.stable):
+        return ""
+    return f"{seen} is stable now, not {status.stable}; abort, and start a new release"
 
 
 def _advice(phase: Phase) -> str:
@@ -138,7 +147,7 @@ def _abort(turn: Turn, command: Command) -> None:
     if turn.status.phase is Phase.QUARANTINE:  # the weight of before may be what fails
         roll_back(turn, why, by=command.by)
     else:
-        end(turn, Phase.ABORTED, turn.status.weight_before, why, by=command.by)
+        end(turn, Phase.ABORTED, weight_of_abort(turn.status), why, by=command.by)
 
 
 def _rollback(turn: Turn, command: Command) -> None:

@@ -15,6 +15,8 @@ from gateway.release.machine.turn import Turn
 from gateway.release.machine.winner import conclude
 from gateway.release.plan.duration import said
 
+INCONCLUSIVE = "rollback:inconclusive"
+
 
 def prepare(turn: Turn) -> None:
     """Begins the first stage when it may; in manual mode a person does."""
@@ -37,10 +39,12 @@ def ramp(turn: Turn) -> None:
     target = status.plan.target(status.stage + 1)
     blockers = before_next(turn, target)
     _wait(turn, blockers)
+    if _is_boxed(turn, blockers):
+        _time_is_up(turn, blockers)
+        return
+    _withdraw(turn, INCONCLUSIVE, "It is not inconclusive any more: no rollback is proposed.")
     if not blockers:
         _promote(turn, _shown(turn, target))
-    elif _is_boxed(turn, blockers):
-        _time_is_up(turn, blockers)
     else:
         _adapt(turn)
 
@@ -85,6 +89,13 @@ def warm_is_over(turn: Turn) -> None:
         turn.tell_once("warm", "ended", f"{status.stable} may be switched off now.")
 
 
+def _withdraw(turn: Turn, about: str, text: str) -> None:
+    proposal = turn.status.proposal
+    if proposal is not None and proposal.about == about:
+        turn.set(proposal=None)
+        turn.tell("withdrawn", text)
+
+
 def _wait(turn: Turn, blockers: tuple[Blocker, ...]) -> None:
     turn.set(waiting_for=tuple(blocker.text for blocker in blockers))
 
@@ -110,6 +121,9 @@ def _promote(turn: Turn, why: str, *, despite: tuple[str, ...] = ()) -> None:
 
 def _ask_to_promote(turn: Turn, text: str, *, despite: tuple[str, ...] = ()) -> None:
     about = f"promote:{turn.status.stage + 1}"
+    if not turn.may_propose("promote"):
+        turn.set(waiting_for=("a person: approve what is proposed, or promote",))
+        return
     turn.move(Phase.AWAITING)
     turn.propose("promote", about, text, despite=despite)
     turn.set(waiting_for=("a person: approve",))
@@ -120,7 +134,7 @@ def _is_boxed(turn: Turn, blockers: tuple[Blocker, ...]) -> bool:
     stage = turn.status.current_stage
     if stage is None or not stage.timebox or turn.status.observed_seconds < stage.timebox:
         return False
-    return {blocker.kind for blocker in blockers} <= {"data", "proof"}
+    return bool(blockers) and {blocker.kind for blocker in blockers} <= {"data", "proof"}
 
 
 def _time_is_up(turn: Turn, blockers: tuple[Blocker, ...]) -> None:
@@ -132,8 +146,8 @@ def _time_is_up(turn: Turn, blockers: tuple[Blocker, ...]) -> None:
         turn.tell_once("timebox", "inconclusive", f"Inconclusive: {why}.")
         if turn.is_automatic:
             roll_back(turn, f"inconclusive: {why}")
-        else:
-            turn.propose("rollback", "rollback:inconclusive", f"Roll back: {why}?")
+        elif status.proposal is None or status.proposal.verb != "rollback":  # an alarm tells more
+            turn.propose("rollback", INCONCLUSIVE, f"Roll back: {why}?")
     elif policy == "promote" and all(blocker.kind == "proof" for blocker in blockers):
         turn.tell_once("timebox", "inconclusive", f"Inconclusive, and the plan goes on: {why}.")
         _promote(turn, f"inconclusive, as the plan allows: {why}", despite=("proof",))
@@ -151,6 +165,9 @@ def _conclude(turn: Turn) -> None:
         return
     assert turn.evidence is not None
     conclusion = conclude(turn.status, turn.evidence)
+    if not turn.may_propose(conclusion.verb):
+        turn.set(waiting_for=("a person: approve what is proposed, promote or abort",))
+        return
     turn.move(Phase.AWAITING)
     turn.propose(conclusion.verb, "end", conclusion.text)
     turn.set(waiting_for=("a person: approve, promote or abort",))

@@ -76,6 +76,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float | None = None
     weight_wanted: float = 0.0
     weight_before: float = 0.0
+    weight_is_by_hand: bool = False  # what is wanted is what somebody set in the store
     segments_wanted: tuple[str, ...] = ()
     latched: bool = False  # after a rollback, until a person releases it
     pause_why: str = ""

@@ -21,6 +21,9 @@ from gateway.release.machine.action import (
 from gateway.release.machine.phase import Phase
 from gateway.release.machine.status import MAX_DECISIONS, Decision, Proposal, Status
 
+# A proposal never gives way to one that matters less.
+_RANKS = {"promote": 1, "make-stable": 1, "abort": 2, "rollback": 3}
+
 NEWS = (
     "started", "stage", "approval", "alarm", "hold", "rollback", "paused", "inconclusive",
     "promoted", "ended", "drill",
@@ -106,14 +109,21 @@ class Turn:
         *,
         despite: tuple[str, ...] = (),
     ) -> None:
-        """Asks a person, once; a proposal about something else gives way."""
+        """Asks a person, once; a proposal about something else gives way, if it `may_propose`."""
         open_one = self.status.proposal
-        if open_one is not None and open_one.about == about:
+        if (open_one is not None and open_one.about == about) or not self.may_propose(verb):
             return
         proposal = Proposal(verb=verb, about=about, text=text, at=self.now, despite=despite)
         self.set(proposal=proposal)
         self.actions.append(Propose(verb, text, about))
         self.tell("approval", text)
+
+    def may_propose(self, verb: str) -> bool:
+        """Whether no open proposal goes before; among rollbacks the newest reason counts."""
+        open_one = self.status.proposal
+        if open_one is None or verb == "rollback":
+            return True
+        return _RANKS[verb] > _RANKS[open_one.verb]
 
     @property
     def is_automatic(self) -> bool:

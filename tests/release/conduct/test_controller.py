@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import RefusedError, StoreUnavailable
+from gateway.errors import ConflictError, RefusedError, StoreUnavailable
 from gateway.release.machine.status import Status
 from gateway.state.history import Entry, read_newest_entries
 from tests.release.conduct.conducting import PLAN, Leader, leader
@@ -123,6 +123,22 @@ async def test_a_weight_changed_by_hand_pauses_the_release_and_is_told(store: Se
         assert store.cli("HGET gray:route:chat:weights v2") == "1"
 
 
+@pytest.mark.parametrize("odd", ["inf", "nan", "-inf", "1e999", "-5", "150", "five"])
+async def test_a_weight_typed_by_hand_that_is_no_percent_keeps_nobody_from_a_rollback(
+    store: Server, odd: str
+) -> None:
+    async with leader(store) as gateway:
+        await gateway.start()
+        await gateway.until("ramp")
+        store.cli(f"HSET gray:route:chat:weights v2 {odd}")
+        gateway.clock.now += 1
+        await gateway.controller.tick()
+        assert (await gateway.look()).phase == "ramp"  # not in force, so it is nobody's wish
+        await gateway.say("rollback")
+        assert (await gateway.look()).phase == "rolled-back"
+        assert store.cli("HGET gray:route:chat:weights v2") == "0"
+
+
 async def test_a_stable_changed_by_hand_pauses_the_release(store: Server) -> None:
     async with leader(store) as gateway:
         await gateway.start()
@@ -188,6 +204,42 @@ async def test_a_promoted_version_can_still_be_rolled_back(store: Server) -> Non
         assert [one["status"]["phase"] for one in await gateway.desk.finished("chat")] == [
             "rolled-back"
         ]
+
+
+async def test_what_is_typed_to_a_release_that_is_over_is_heard_at_once(store: Server) -> None:
+    async with leader(store) as gateway:
+        await gateway.start()
+        await gateway.until("promoted")
+        for _ in range(3):
+            await gateway.controller.tick()
+        assert not await gateway.store.releases.attended()
+        for word, phase, latched in (
+            ("rollback", "rolled-back", True),
+            ("release-latch", "rolled-back", False),
+        ):
+            store.cli(f"RPUSH gray:route:chat:commands {word}")
+            gateway.clock.now += 1
+            await gateway.controller.tick()
+            status = await gateway.look()
+            assert (status.phase, status.latched) == (phase, latched)
+            for _ in range(3):
+                gateway.clock.now += 1
+                await gateway.controller.tick()
+            assert not await gateway.store.releases.attended()
+        assert store.cli("HGET gray:route:chat stable") == "v1"
+        assert gateway.heard.events[-1] == "rollback"
+
+
+async def test_what_is_typed_where_no_release_is_gets_dropped(
+    store: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with leader(store) as gateway:
+        store.cli("RPUSH gray:route:chat:commands rollback")
+        for _ in range(3):
+            await gateway.controller.tick()
+        assert store.cli("EXISTS gray:route:chat:commands") == 0
+        assert caplog.text.count("chat has no release") == 1
+        assert (await gateway.start()).status.phase == "preparing"
 
 
 async def test_how_long_the_old_version_must_stay_up_is_told_long_after_the_end(
@@ -402,20 +454,45 @@ async def test_a_mistake_of_ours_ends_neither_the_controller_nor_other_releases(
         assert not gateway.controller.problems
 
 
+@pytest.mark.parametrize(
+    "error", [ConflictError("not the leader"), RefusedError("of another type"), KeyError("ours")]
+)
+async def test_what_goes_wrong_with_a_lost_release_does_not_end_the_controller(
+    store: Server, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async with leader(store) as gateway:
+        await gateway.start()
+        await gateway.until("ramp")
+        lost = store.cli("HGET gray:route:chat:release id")
+        store.execute("DEL", "gray:releases", "gray:route:chat:release")
+        store.cli(f"HSET gray:route:chat:release id {lost}")
+
+        async def fails(*_: Any, **__: Any) -> None:
+            raise error
+
+        with monkeypatch.context() as broken:
+            broken.setattr(gateway.store.releases, "save", fails)
+            await gateway.controller.tick()
+            assert bool(gateway.controller.problems) is not isinstance(error, ConflictError)
+        await gateway.controller.tick()
+        assert not gateway.controller.problems
+        await gateway.until("promoted")
+
+
 async def test_routes_without_a_release_cost_one_question(store: Server) -> None:
     async with leader(store) as gateway:
         link = await gateway.store.link()
         asked: list[tuple[Any, ...]] = []
-        call = link.call
+        pipeline = link.pipeline
 
-        async def counted(*words: Any, **options: Any) -> object:
-            asked.append(words)
-            return await call(*words, **options)
+        async def counted(commands: Any, **options: Any) -> list[object]:
+            asked.append(tuple(commands))
+            return await pipeline(commands, **options)
 
-        link.call = counted  # type: ignore[method-assign]  # counts
+        link.pipeline = counted  # type: ignore[method-assign]  # counts
         await gateway.controller.tick()
-        assert [words for words in asked if words[0] != "EVALSHA"] == [
-            ("SMEMBERS", "gray:releases")
+        assert [words for words in asked if words[0][0] != "EVALSHA"] == [
+            (("SMEMBERS", "gray:releases"), ("LLEN", "gray:route:chat:commands"))
         ]
 
 

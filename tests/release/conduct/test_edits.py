@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from gateway.errors import ConflictError
@@ -14,7 +15,9 @@ from gateway.release.machine.action import (
     SetWeight,
     Step,
 )
-from gateway.release.machine.status import begin
+from gateway.release.machine.advance import advance
+from gateway.release.machine.status import begin, decode, encode
+from gateway.release.machine.turn import Observed
 from gateway.release.plan.read import read_plan
 from gateway.state.raw import RouteState
 
@@ -29,6 +32,7 @@ STATE = RouteState(
     rules=('{"when": {}, "version": "v1", "name": "mine"}', "not json"),
 )
 SEEN = Seen("v1", 5.0)
+ODD = ("inf", "-inf", "Infinity", "nan", "-nan", "1e999", "-1", "100.1", "150")
 
 
 def step(*actions: Action) -> Step:
@@ -69,6 +73,8 @@ def test_only_less_for_the_candidate_is_lowering() -> None:
     assert lowers(step(SetWeight("v2", 0.0, "")), SEEN)
     assert lowers(step(SetWeight("v2", 0.0, "")), Seen("v1", None))
     assert not lowers(step(SetWeight("v2", 25.0, "")), SEEN)
+    assert not lowers(step(SetWeight("v2", 25.0, "")), Seen("v1", 0.0))
+    assert not lowers(step(SetWeight("v2", 25.0, "")), Seen("v1", None))
     assert not lowers(step(MakeStable("v2", "")), SEEN)
     assert not lowers(step(Record("x")), SEEN)
 
@@ -78,6 +84,21 @@ def test_the_history_is_told_each_reason_once() -> None:
     assert said(step(*actions)) == "bad"
 
 
-@pytest.mark.parametrize(("text", "number"), [("", 0.0), ("5", 5.0), ("x", None)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("", 0.0), ("5", 5.0), ("x", None), *((odd, None) for odd in ODD)]
+)
 def test_a_weight_that_is_no_number_is_not_taken_for_0(text: str, number: float | None) -> None:
     assert percent_of(text) == number
+
+
+@pytest.mark.parametrize("text", [*ODD, "", "x", "-0", "0", "1e-300", "5e-324", "33.3", "100"])
+def test_whatever_stands_there_the_status_can_be_read_again(text: str) -> None:
+    paused = advance(STATUS, None, (), 1.0, Observed(weight=percent_of(text))).status
+    assert decode(encode(paused)) == paused
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_a_weight_that_is_no_percent_does_not_keep_it_from_0(text: str) -> None:
+    state = msgspec.structs.replace(STATE, weights={"v2": text})
+    edit = edit_of(step(SetWeight("v2", 0.0, "")), "v2", Seen("v1", percent_of(text)))
+    assert edit(state).weights == {"v2": "0"}

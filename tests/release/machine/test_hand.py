@@ -70,6 +70,62 @@ def test_another_stable_pauses_once() -> None:
     assert news(done) == ["paused"]
 
 
+def test_a_second_pause_by_the_same_stable_is_told_again() -> None:
+    story = Story()
+    story.tick()
+    told = []
+    for _ in range(2):
+        told += news(story.run(5, observed=Observed(stable="v9")))
+        story.tick(observed=Observed(stable="v1"))
+        story.say("resume", observed=Observed(stable="v1"))
+        assert story.phase == "ramp"
+    assert told == ["paused", "paused"]
+
+
+def test_a_pause_is_told_even_when_nobody_saw_stable_come_back() -> None:
+    story = Story()
+    story.tick()
+    story.tick(observed=Observed(stable="v9"))
+    story.say("resume")
+    assert news(story.run(5, observed=Observed(stable="v9"))) == ["paused"]
+
+
+def test_an_abort_after_a_stop_by_hand_raises_nothing() -> None:
+    story = Story(stages=[{"weight": 20}, {"weight": 100}])
+    story.tick(observed=Observed(weight=10.0, why_not_ready="no endpoint"))
+    story.tick()
+    assert story.weight == 20
+    done = story.tick(observed=Observed(weight=0.0))
+    assert "resume to go back to the plan (20 %), or abort to end the release at 0 %" in words(done)
+    assert weights(story.say("abort", observed=Observed(weight=0.0))) == []
+    assert (story.phase, story.weight) == ("aborted", 0)
+
+
+def test_an_abort_after_more_was_given_by_hand_goes_back_to_before() -> None:
+    story = Story(stages=[{"weight": 20}, {"weight": 100}])
+    story.tick(observed=Observed(weight=10.0, why_not_ready="no endpoint"))
+    story.tick()
+    story.tick(observed=Observed(weight=60.0))
+    assert weights(story.say("abort", observed=Observed(weight=60.0))) == [10]
+
+
+def test_after_a_resume_an_abort_goes_back_to_before_again() -> None:
+    story = Story(stages=[{"weight": 20}, {"weight": 100}])
+    story.tick(observed=Observed(weight=10.0, why_not_ready="no endpoint"))
+    story.tick()
+    story.tick(observed=Observed(weight=0.0))
+    story.say("resume", observed=Observed(weight=0.0))
+    assert weights(story.say("abort")) == [10]
+
+
+def test_another_stable_says_what_an_abort_leaves() -> None:
+    story = Story()
+    story.tick()
+    assert "Say abort, which leaves v2 at 0 %, and start anew." in words(
+        story.tick(observed=Observed(stable="v9"))
+    )
+
+
 def test_after_the_end_nobody_looks() -> None:
     story = Story()
     story.say("abort")

@@ -96,6 +96,40 @@ def test_rollback_after_the_promotion_switches_back_at_once() -> None:
     assert (story.phase, story.weight) == ("rolled-back", 0)
 
 
+@pytest.mark.parametrize(
+    ("stable", "why"),
+    [
+        ("v3", "v3 is stable now, not v2, and a rollback would put v1 in its place"),
+        ("v1", "v1 is stable again already"),
+    ],
+)
+def test_a_rollback_never_overwrites_a_newer_stable(stable: str, why: str) -> None:
+    story = Story(stages=[{"weight": 100}])
+    story.tick()
+    story.say("promote")
+    seen = Observed(stable=stable)
+    assert "rollback" not in sayable(story.status, story.now, seen)
+    done = story.say("rollback", observed=seen)
+    assert (story.phase, stables(done), weights(done)) == ("promoted", [], [])
+    assert why in words(done)
+
+
+def test_the_stable_that_the_release_made_may_be_rolled_back() -> None:
+    story = Story(stages=[{"weight": 100}])
+    story.tick()
+    story.say("promote")
+    assert stables(story.say("rollback", observed=Observed(stable="v2"))) == ["v1"]
+
+
+def test_nothing_goes_on_from_a_quarantine_against_another_stable() -> None:
+    story = Story(mode="semi-automatic")
+    story.tick()
+    story.tick(OLD)
+    seen = Observed(stable="v9")
+    assert "v9 is stable now" in words(story.say("continue", OLD, observed=seen))
+    assert (story.phase, story.weight) == ("quarantine", 0)
+
+
 def test_abort_in_a_quarantine_brings_nothing_back() -> None:
     story = Story(mode="semi-automatic")
     story.tick(observed=Observed(weight=50.0))

@@ -85,7 +85,8 @@ class Board:
         spec = held.spec
         if not is_name(drill_route(route)):
             raise RefusedError(f"{drill_route(route)} would be too long a name for its own route.")
-        self._refuse_taken(route)
+        if not await self._scene.drills.running(route):  # else `begin` says so
+            self._refuse_taken(route)
         version = wanted.version or next(iter(spec.candidates), spec.stable)
         if version not in spec.versions:
             known = ", ".join(sorted(spec.versions))
@@ -157,14 +158,15 @@ class Board:
         )
 
     async def _file(self, report: Report) -> None:
-        """Into the list of reports, and into the route's history."""
+        """Into the route's history, and into the list of reports."""
         route, writer = report.route, self._scene.store.writer
         try:
-            await self._scene.drills.end(route, msgspec.json.encode(report))
             by = Author(report.by, "controller", self._scene.own_id, told(report))
-            raw = await writer.read(route)
-            if not raw.is_empty:
-                await writer.record(raw, by, {})
+            await writer.note(route, by)
+        except GraygateError as error:
+            log.warning("A drill of %s is not in its history: %s", route, error)
+        try:
+            await self._scene.drills.end(route, msgspec.json.encode(report))
             self._schedules[route] = await self._schedule(route)
         except GraygateError as error:
             log.warning("The report of a drill of %s is not kept: %s", route, error)

@@ -96,6 +96,7 @@ async def test_a_drill_is_refused_while_one_runs_or_its_name_is_taken(
         assert found["running"]["id"] == begun["id"]
         with pytest.raises(RefusedError, match="runs on chat already"):
             await side.board.start("chat", {}, ME)
+        valkey.cli("DEL gray:route:chat:drill")
         valkey.cli("HSET gray:route:chat.drill:versions v1 http://10.0.0.1:1")
         valkey.cli("HSET gray:route:chat.drill stable v1 path /mine")
         valkey.cli("SADD gray:routes chat.drill")
