@@ -49,6 +49,7 @@ from gateway.admin.headers import harden
 from gateway.admin.idempotency import once_only
 from gateway.admin.lookout import Lookout
 from gateway.admin.problem import errors_as_problems
+from gateway.admin.query import known_queries
 from gateway.admin.roles import MAX_LIST_BYTES, TABLE, Access, Reach
 from gateway.admin.sessions import Sessions
 from gateway.config.certificate import ServerCertificate
@@ -165,7 +166,10 @@ class Admin:
     def __init__(self, context: AdminContext) -> None:
         self._renewing: asyncio.Task[None] | None = None
         self._app = web.Application(
-            middlewares=[record_refusals, errors_as_problems, guard, once_only, proposals.propose]
+            middlewares=[
+                *(record_refusals, errors_as_problems, guard, known_queries, once_only),
+                proposals.propose,
+            ]
         )
         self._app[CONTEXT] = context
         self._app[bulk.RUNNING] = set()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
@@ -32,21 +33,24 @@ from gateway.errors import (
     StoreUnavailable,
     UsageError,
 )
-from gateway.routing.lists import PackedTable, TableBuilder
+from gateway.routing.lists import PackedTable, TableBuilder, list_in_words
 from gateway.state.audit import Noted
 from gateway.state.history import Delta
-from gateway.state.id_lines import IdLines
+from gateway.state.id_lines import IdLines, wrong_with
 from gateway.state.members import MAX_IDS
 from gateway.state.raw import RouteState
 from gateway.state.reader import of_other_type
 from gateway.state.walk import walk
 from gateway.state.write import IDS_PER_REVISION, Author, Change, Written, list_key
 
+log = logging.getLogger("graygate.admin")
+
 TEXT = "text/plain"
 LINES = "application/x-ndjson"
 PATIENCE_SECONDS = 10.0  # with a store that is away
 AGAIN_SECONDS = 0.5
 SLICE_IDS = 1000  # before others run again
+FIRST_IDS = 20_000  # of an export are looked at before it begins, so that it can still be refused
 
 RUNNING = web.AppKey("imports", set[str])  # lists that are being imported
 
@@ -77,18 +81,41 @@ async def export(request: web.Request) -> web.StreamResponse:
         raise of_other_type(error, key, "set") from None
     out = web.StreamResponse(headers={"Content-Type": TEXT, "Cache-Control": "no-store"})
     out.headers["X-Graygate-Count"] = str(count)
+    lines = _lines(walk(store.link, key), key)
+    first: list[bytes] = []
+    if request.method != "HEAD":
+        async for line in lines:
+            first.append(line)
+            if len(first) * SLICE_IDS >= FIRST_IDS:
+                break
     await out.prepare(request)
     if request.method == "HEAD":
         return out
     try:
-        async for _, ids in walk(store.link, key):
-            await out.write(b"".join(unit + b"\n" for unit in ids))
+        await out.write(b"".join(first))
+        async for line in lines:
+            await out.write(line)
         await out.write_eof()
-    except StoreError:
+    except ConnectionError:
+        pass  # who listened has enough
+    except (StoreError, RefusedError) as error:
         # Half of it must not look like all of it.
+        log.warning("An export broke off: %s", error)
         if request.transport is not None:
             request.transport.abort()
     return out
+
+
+async def _lines(slices: AsyncIterator[tuple[str, list[bytes]]], key: str) -> AsyncIterator[bytes]:
+    """One id a line; RefusedError for an id that would be read back as another one."""
+    async for _, ids in slices:
+        for unit in ids:
+            if wrong := wrong_with(unit):
+                raise RefusedError(
+                    f"{key} holds the id {unit[:64].decode(errors='replace')!a}, which {wrong}: "
+                    "read back it would be another one. Take it out with SREM first."
+                )
+        yield b"".join(unit + b"\n" for unit in ids)
 
 
 async def _import(request: web.Request, *, is_replacing: bool) -> web.StreamResponse:
@@ -98,7 +125,9 @@ async def _import(request: web.Request, *, is_replacing: bool) -> web.StreamResp
         raise WrongMedia("Send the ids as they are, without Content-Encoding.")
     name, running = list_name(request), request.app[RUNNING]
     if name in running:
-        raise ConflictError(f"The list {name} is being imported; wait for that to end.")
+        raise ConflictError(
+            f"Ids are being imported into {list_in_words(name)}; wait for that to end."
+        )
     running.add(name)
     try:
         return await _Import(request, name, is_replacing).run()

@@ -65,6 +65,8 @@ async def body_as(request: web.Request, kind: type[Body]) -> Body:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise WrongMedia("Send the body as it is, without Content-Encoding.")
     raw = request[BODY] if BODY in request else await read_body(request)
+    if not raw.strip():
+        raise BadBody("The body is empty; it takes JSON.")
     try:
         body = msgspec.json.decode(raw, type=kind)
         # Of a key that comes twice one reader takes the first value and another one the last.

@@ -84,6 +84,10 @@ async def apply(request: web.Request) -> web.Response:
     wanted = await body_as(request, ApplyBody)
     is_dry, is_pruning = _flag(request, "dry_run"), _flag(request, "prune")
     store = request.app[CONTEXT].store
+    if is_pruning and not wanted.routes:
+        raise RefusedError(
+            "No route is named, so this would delete every route; name those to keep."
+        )
     plan = await _plan(store, wanted.routes, is_pruning=is_pruning)
     goes = any(one.op == "delete" or dropped_versions(one.raw.state(), one.after) for one in plan)
     if goes and not is_dry:
@@ -184,6 +188,7 @@ async def _leftovers(store: Store, routes: Mapping[str, object]) -> list[Planned
     names, _ = await read_route_names(await store.link(), store.keys)
     plan = []
     for name in sorted((names or frozenset()) - routes.keys()):
+        await store.writer.must_rest(name)
         raw = await store.writer.read(name)
         changes = compare(raw.state(), RouteState())
         plan.append(Planned(name, "delete", raw, RouteState(), changes))

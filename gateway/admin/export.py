@@ -35,6 +35,8 @@ async def lines(request: web.Request) -> web.StreamResponse:
         async for line in told:
             await response.write(line)
         await response.write_eof()
+    except ConnectionError:
+        pass  # who listened has enough
     except StoreError:
         # Half of it must not look like all of it.
         if request.transport is not None:

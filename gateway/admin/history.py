@@ -31,8 +31,19 @@ def describe(entry: Entry, before: Entry | None) -> dict[str, object]:
         "why": entry.why,
         "op": entry.op,
         "changes": _changes(before, entry),
-        "lists": entry.lists,
+        "lists": _lists(entry),
     }
+
+
+def _lists(entry: Entry) -> str:
+    """What each list gained and lost, as the history counts it; `unknown` where nobody saw all."""
+    told = entry.lists
+    for name, delta in entry.deltas.items():
+        if delta.is_unknown:
+            counted = f"+{len(delta.added)} -{len(delta.removed)}"
+            seen = "" if counted == "+0 -0" else f"{counted} and "
+            told = told.replace(f"{name} {counted}", f"{name} {seen}unknown")
+    return told
 
 
 def _changes(before: Entry | None, after: Entry) -> list[FieldChange]:

@@ -91,6 +91,10 @@ class _Problem(msgspec.Struct):
     errors: list[_FieldError] = []
 
 
+class TokenRefused(GraygateError):
+    """The gateway does not know who asks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The gateway did it; `body` is JSON, or lines of it."""
@@ -300,7 +304,7 @@ class Gateway:
             problem = _Problem()
         if status == 401:
             how = "refuses the token of" if self._token else "wants a token: set"
-            return GraygateError(
+            return TokenRefused(
                 f"The gateway at {self.url} {how} {TOKEN_VARIABLE} or {TOKEN_FILE_VARIABLE}."
             )
         detail = problem.detail or f"The gateway at {self.url} answered {status}."

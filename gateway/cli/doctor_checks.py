@@ -79,8 +79,8 @@ def checks_of(gateway: GatewayFacts, store: StoreFacts, disk: DiskFacts | None) 
 def _gateway(facts: GatewayFacts) -> Iterator[Check]:
     if facts.error:
         yield fail(
-            "gateway", facts.error, "start it, or name it with --gateway; what follows is about "
-            "the store alone",
+            "gateway", facts.error, f"{facts.todo or 'start it, or name it with --gateway'}; what "
+            "follows is about the store alone",
         )  # fmt: skip
         return
     if facts.not_ready:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.cli.client import Gateway
+from gateway.cli.client import TOKEN_FILE_VARIABLE, TOKEN_VARIABLE, Gateway, TokenRefused
 from gateway.cli.picture import Finding, Picture, WorkerState
 from gateway.config.settings import Redis
 from gateway.errors import GraygateError, Problem, StoreError
@@ -99,6 +99,7 @@ class GatewayFacts:
 
     url: str
     error: str = ""
+    todo: str = ""  # when there is an error that a start would not mend
     picture: Picture | None = None
     more: More = field(default_factory=More)
     not_ready: str = ""
@@ -148,6 +149,9 @@ def ask_gateway(gateway: Gateway) -> GatewayFacts:
         after = time.time()
         more = reply.read(More)
         status, text = gateway.probe("readyz")
+    except TokenRefused as error:
+        todo = f"set {TOKEN_VARIABLE} to a good token, or {TOKEN_FILE_VARIABLE} to a file of one"
+        return GatewayFacts(gateway.url, error=str(error), todo=todo)
     except GraygateError as error:
         return GatewayFacts(gateway.url, error=str(error))
     return GatewayFacts(

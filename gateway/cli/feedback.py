@@ -19,8 +19,8 @@ class _Taken(msgspec.Struct):
 
 @click.command()
 @gateway_flags
-@click.option("--up", "label", flag_value="up", help="it was good")
-@click.option("--down", "label", flag_value="down", help="it was bad")
+@click.option("--up", "is_up", is_flag=True, help="it was good")
+@click.option("--down", "is_down", is_flag=True, help="it was bad")
 @click.option("--score", type=click.FloatRange(0, 1), help="how good; below 0.5 is bad")
 @click.option("--name", help="what the rating is about; the judge has a family of that name")
 @click.argument("route")
@@ -28,7 +28,8 @@ class _Taken(msgspec.Struct):
 def feedback(
     gateway: Gateway,
     as_json: bool,
-    label: str | None,
+    is_up: bool,
+    is_down: bool,
     score: float | None,
     name: str | None,
     route: str,
@@ -42,8 +43,9 @@ def feedback(
     graygate feedback chat 5f0c2a7e --down
     graygate feedback chat 5f0c2a7e --score 0.8 --name helpful
     """
-    if (label is None) == (score is None):
-        raise click.UsageError("say one of --up, --down and --score")
+    if [is_up, is_down, score is not None].count(True) != 1:
+        raise click.UsageError("say just one of --up, --down and --score")
+    label = "up" if is_up else "down" if is_down else None
     said = {"request_id": request_id, "label": label, "score": score, "name": name}
     content = {key: value for key, value in said.items() if value is not None}
     reply = gateway.call("POST", "routes", route, "feedback", content=content)

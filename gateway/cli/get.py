@@ -10,6 +10,7 @@ from gateway.cli.client import Gateway
 from gateway.cli.exits import ExitCode
 from gateway.cli.gateway_flags import gateway_flags
 from gateway.cli.picture import Finding, Picture, Route
+from gateway.cli.reach import no_routes
 from gateway.cli.shown import count, local_time, percent, plain, print_json, table
 
 
@@ -24,7 +25,7 @@ def get(gateway: Gateway, as_json: bool, route: str | None) -> ExitCode:
     picture = gateway.get("state").read(Picture)
     if route is not None:
         return _show_one(gateway, picture, route)
-    click.echo(_overview(picture))
+    click.echo(_overview(picture) if picture.routes else no_routes(gateway))
     _tell_findings(picture.refused, picture.warnings)
     click.echo(_health(picture))
     return ExitCode.OK
@@ -43,8 +44,6 @@ def _show_one(gateway: Gateway, picture: Picture, route: str) -> ExitCode:
 
 
 def _overview(picture: Picture) -> str:
-    if not picture.routes:
-        return "No route is in force."
     rows = [
         (name, f"{held.stable} {percent(held.weight(held.stable))}", _weights(held),
          str(held.revision), _list_sizes(held))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 import msgspec
 
@@ -13,6 +15,7 @@ from gateway.cli.shown import local_time, print_json, table
 from gateway.errors import GraygateError
 
 SHOWN_CHARACTERS = 48
+_COUNTS = re.compile(r" (?=\+|unknown)(?<!and )")
 
 
 class _Entry(msgspec.Struct):
@@ -151,7 +154,7 @@ def _changes(route: str, entry: _Entry) -> str:
     if entry.lists:
         # It comes as "route/chat/whitelist/v2 +3 -1, route/chat/blacklist +1 -0".
         lists = entry.lists.replace(f"route/{route}/", "").replace("/", " ")
-        told.append(lists.replace(" +", ": +"))
+        told.append(_COUNTS.sub(": ", lists))
     return ", ".join(told) or "-"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from gateway.errors import UsageError
+from gateway.state.id_lines import wrong_with
 
 MOST_IN_A_PORTION = 20_000  # a slow store writes so many within its timeout
 MOST_BYTES_IN_A_PORTION = 4 * 1024 * 1024  # escaped as JSON it is still below what the API takes
@@ -36,6 +37,8 @@ def read_ids(file: str) -> list[str]:
             text = unit.decode()
         except UnicodeDecodeError:
             raise UsageError(f"{name} line {number} is not valid UTF-8 text.") from None
+        if wrong := wrong_with(unit):
+            raise UsageError(f"{name} line {number} {wrong}; no id does.")
         if text:
             ids[text] = None
     if not ids:

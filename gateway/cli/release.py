@@ -252,7 +252,9 @@ def _say(
         return
     seen = reply.read(Release)
     click.echo(headline(seen))
-    if not seen.taken:
+    if not seen.taken and seen.problem:
+        click.echo(plain(f"It was not taken yet, for the release cannot go on: {seen.problem}"))
+    elif not seen.taken:
         click.echo("No gateway has taken it yet; the next one that leads will.")
 
 

@@ -13,13 +13,14 @@ from gateway.cli.gateway_flags import gateway_flags, revision_flag, why_flag, ye
 from gateway.cli.ids import Progress, portions, read_ids
 from gateway.cli.picture import Written
 from gateway.cli.shown import count, local_time, plain, print_json, table
-from gateway.errors import GraygateError
+from gateway.errors import GraygateError, NotFoundError
 
 
 class _Segment(msgspec.Struct):
     count: int
     used_by: list[str]
     ids: list[str] = []
+    revision: int = 0
 
 
 class _Segments(msgspec.Struct):
@@ -77,6 +78,8 @@ def show(gateway: Gateway, as_json: bool, most: int, segment: str) -> None:
     is_seen = sys.stdout.isatty()
     for unit in found.ids:
         click.echo(plain(unit) if is_seen else unit, color=True)
+    if not found.count and not found.revision:
+        raise NotFoundError(f"There is no segment {plain(segment)}.")
     if not found.count:
         click.echo(f"Nobody is in {segment}.", err=True)
     if found.count > len(found.ids):
@@ -155,6 +158,8 @@ def history(gateway: Gateway, as_json: bool, most: int, segment: str) -> None:
         (str(one.revision), local_time(one.at_ms), one.by, one.via, one.why, _told(segment, one))
         for one in reply.read(list[_Entry])
     ]
+    if not rows and not gateway.get("segments", segment, query={"most": 1}).read(_Segment).count:
+        raise NotFoundError(f"There is no segment {plain(segment)}.")
     head = ("REVISION", "WHEN", "BY", "VIA", "WHY", "CHANGES")
     click.echo(table(head, rows) if rows else f"{segment} has no history yet.")
 

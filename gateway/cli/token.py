@@ -43,10 +43,15 @@ class _Revoked(msgspec.Struct):
 def _expires(ctx: click.Context, param: click.Parameter, text: str) -> int:
     if text == "never":
         return 0
-    found = re.fullmatch(r"([0-9]{1,7})([mhd])", text)
-    seconds = int(found[1]) * _SECONDS[found[2]] if found else 0
-    if not 0 < seconds <= _MOST_DAYS * _SECONDS["d"]:
+    found = re.fullmatch(r"([0-9]+)([mhd])", text)
+    if found is None:
         raise click.UsageError("--expires takes a time such as 12h or 90d, or never", ctx)
+    # So many digits that int() would refuse them are too many in any case.
+    seconds = int(found[1][:18]) * _SECONDS[found[2]]
+    if not 0 < seconds <= _MOST_DAYS * _SECONDS["d"]:
+        raise click.UsageError(
+            f"--expires takes 1m to {_MOST_DAYS}d, or never; not {text[:32]}", ctx
+        )
     return seconds
 
 

@@ -15,6 +15,7 @@ import msgspec
 from gateway.cli.client import Gateway
 from gateway.cli.exits import ExitCode
 from gateway.cli.gateway_flags import gateway_flags
+from gateway.cli.reach import no_routes
 from gateway.cli.shown import plain, print_json
 from gateway.errors import GatewayUnreachable
 
@@ -96,7 +97,7 @@ def _show(
     size = shutil.get_terminal_size((LEAST_COLUMNS, 24))
     columns = max(size.columns, LEAST_COLUMNS) if is_live else LEAST_COLUMNS
     lines = [f"last {told.seconds:.0f} s  {gateway.url}  {time.strftime('%H:%M:%S')}"[:columns]]
-    lines += screen(told, columns)
+    lines += screen(told, columns) if told.routes else [no_routes(gateway)]
     if is_live:
         shown = lines[: size.lines - 1]
         if len(lines) > len(shown):
@@ -109,8 +110,6 @@ def _show(
 def screen(told: Numbers, columns: int = LEAST_COLUMNS) -> list[str]:
     """The table, no line longer than `columns`: names give way, numbers do not."""
     rows = [HEADS, *_rows(told)]
-    if len(rows) == 1:
-        return ["No route is in force."]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADS))]
     room = columns - sum(widths[2:]) - 2 * (len(HEADS) - 1)
     over = widths[0] + widths[1] - room

@@ -54,6 +54,18 @@ def segment_name(segment: str) -> str:
     return f"segment/{segment}"
 
 
+def list_in_words(name: str) -> str:
+    """The list that processes know as `name`, as people call it."""
+    match name.split("/"):
+        case ["route", route, "whitelist", version]:
+            return f"the whitelist of {version} of {route}"
+        case ["route", route, "blacklist"]:
+            return f"the blacklist of {route}"
+        case ["segment", segment]:
+            return f"the segment {segment}"
+    return name
+
+
 def digest(ids: Iterable[bytes]) -> int:
     """A number that depends on which ids these are, not on their order; each id once."""
     return sum(xxh3_64_intdigest(unit) or 1 for unit in ids) & _WORD_MASK

@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.errors import NotFoundError, RefusedError, StoreError
+from gateway.routing.lists import list_in_words
 from gateway.state.keys import Keys
 from gateway.state.raw import RouteState, number
 from gateway.state.reader import of_other_type
@@ -249,8 +250,9 @@ def way_back(
         for name, delta in entry.deltas.items():
             if delta.is_unknown:
                 raise RefusedError(
-                    f"revision {entry.revision} changed {name} in a way that nobody saw, so its "
-                    f"earlier members are not known; choose a revision from {entry.revision} on"
+                    f"revision {entry.revision} changed {list_in_words(name)} in a way that nobody "
+                    "saw, so its earlier members are not known; choose a revision from "
+                    f"{entry.revision} on"
                 )
     undone = [
         {name: Delta(d.removed, d.added) for name, d in entry.deltas.items()}

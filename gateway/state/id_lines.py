@@ -9,6 +9,20 @@ MOST_BYTES_OF_AN_ID = 256
 _MOST_BYTES_OF_A_LINE = MOST_BYTES_OF_AN_ID + 64
 _BLANKS = b" \t\r"
 _BLANK_BYTES = (b" ", b"\t", b"\r")
+_CONTROLS = bytes([*range(32), 127])
+_CONTROLS_IN_LINES = _CONTROLS.replace(b"\n", b"")
+_MARK = b"\xef\xbb\xbf"
+
+
+def wrong_with(unit: bytes) -> str:
+    """What keeps an id from standing on a line of its own and being read as the same id again."""
+    if unit.translate(None, _CONTROLS) != unit:
+        return "holds a line end or another control character"
+    if unit.strip(_BLANKS) != unit:
+        return "begins or ends with a blank"
+    if unit.startswith(_MARK):
+        return "begins with a byte order mark"
+    return ""
 
 
 class IdLines:
@@ -42,7 +56,7 @@ class IdLines:
     def _judged(self, line: bytes) -> bytes:
         self.lines += 1
         if self.lines == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
+            line = line.removeprefix(_MARK)
         unit = line.strip(_BLANKS)
         if len(unit) > MOST_BYTES_OF_AN_ID:
             raise UsageError(
@@ -53,12 +67,16 @@ class IdLines:
             unit.decode()
         except UnicodeDecodeError:
             raise UsageError(f"{self._name} line {self.lines} is not valid UTF-8 text.") from None
+        if wrong := wrong_with(unit):
+            raise UsageError(f"{self._name} line {self.lines} {wrong}; no id does.")
         return unit
 
 
 def _is_plain(whole: bytes, lines: list[bytes]) -> bool:
     """Whether each line is an id as it stands: asked of all of them at once, six times as quick."""
     if max(map(len, lines)) > MOST_BYTES_OF_AN_ID or any(blank in whole for blank in _BLANK_BYTES):
+        return False
+    if len(whole.translate(None, _CONTROLS_IN_LINES)) != len(whole) or _MARK in whole:
         return False
     try:
         whole.decode()

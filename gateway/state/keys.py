@@ -9,7 +9,7 @@ from enum import StrEnum
 
 # Names of routes, versions and segments: safe in keys, metric labels, URLs and log lines.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-NAME_RULE = "1 to 64 letters, digits, '.', '_' or '-', beginning with a letter or digit"
+NAME_RULE = "1 to 64 ASCII letters, digits, '.', '_' or '-', beginning with a letter or digit"
 
 
 class Part(StrEnum):

@@ -114,8 +114,8 @@ class Look:
     term: str
     commands: tuple[bytes, ...]  # the oldest that count, without those that are too long
     passed_over: int  # commands in front of those, of which there were too many
-    too_long: int  # of them, in bytes, the longest; 0 = none
-    commands_seen: int  # all that are done with once these are
+    too_long: int  # bytes of the longest command that was left out; 0 = none was
+    commands_seen: int  # so many are done with once these are
     stable: str  # of the route, as it stands in the store
     percent: str  # of the candidate
 

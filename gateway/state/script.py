@@ -203,7 +203,7 @@ local first = 0
 if waiting > tonumber(ARGV[3]) then first = waiting - at_once end
 reply[7] = first
 for i = first, math.min(waiting, first + at_once) - 1 do
-  local text = redis.call('LINDEX', KEYS[2], i)
+  local text = redis.call('LRANGE', KEYS[2], i, i)[1]
   if #text > tonumber(ARGV[4]) then reply[#reply + 1] = #text else reply[#reply + 1] = text end
 end
 return reply

@@ -59,7 +59,8 @@ class TokenWriter:
         wrong = wrong_with(token)
         if wrong:
             raise RefusedError(
-                f"No such token: {wrong}. A name is {NAME_RULE}; a pattern of routes has also * ?"
+                f"No token was made: {wrong}. A name is {NAME_RULE}; a pattern of routes has "
+                "also * ?"
             )
         await self._refresh()
         known = self._book.tokens

@@ -16,22 +16,24 @@ import msgspec
 from gateway.errors import (
     ConflictError,
     ConsentError,
+    InUseError,
     NotFoundError,
     Problem,
     RefusedError,
     StoreError,
 )
 from gateway.routing.exposure import raised
-from gateway.routing.lists import blacklist_name, whitelist_name
+from gateway.routing.lists import blacklist_name, list_in_words, whitelist_name
 from gateway.routing.spec import RouteSpec
 from gateway.state.contract import MAX_RULES, validate
 from gateway.state.history import Delta, read_entries, way_back
+from gateway.state.id_lines import wrong_with
 from gateway.state.keys import NAME_RULE, Keys, Part, is_name
 from gateway.state.link import Link
 from gateway.state.pending import portions
 from gateway.state.proposals import Moved, Wish
 from gateway.state.raw import RawRoute, RouteState
-from gateway.state.reader import read_route_names, read_routes
+from gateway.state.reader import of_other_type, read_route_names, read_routes
 from gateway.state.release import ReleaseUpdate, moved_on, release_keys
 from gateway.state.script import WRITE
 from gateway.state.versions import UrlRule, is_retired
@@ -84,6 +86,7 @@ class Change:
     term: str = ""  # of the leader's lease, when the leader writes
     release: ReleaseUpdate | None = None  # what is written to the release in the same step
     require: Require | None = None  # raises when the route, as it was read, must not be changed so
+    is_way_back: bool = False  # to ids that were on the lists before, whatever hand put them there
 
 
 class Writer:
@@ -103,7 +106,7 @@ class Writer:
 
     async def change(self, route: str, change: Change, author: Author) -> Written:
         """Apply `change` or raise: RefusedError, ConflictError, StoreError. Never half of it."""
-        _check_lists(route, change.lists)
+        _check_lists(route, change)
         link = await self._link()
         for _ in range(ATTEMPTS):
             raw = await self._recorded(link, route)
@@ -156,7 +159,9 @@ class Writer:
         written = Written(newest, changed=False)
         for number in range(max(1, *map(len, steps.values())) if steps else 1):
             lists = {name: deltas[number] for name, deltas in steps.items() if number < len(deltas)}
-            change = Change(lambda _: goal.state, lists, expected_revision=written.revision)
+            change = Change(
+                lambda _: goal.state, lists, expected_revision=written.revision, is_way_back=True
+            )
             step = await self.change(route, change, author)
             written = Written(step.revision, written.changed or step.changed)
         return written
@@ -167,6 +172,7 @@ class Writer:
         """Remove a route on purpose; its history and its lists stay, so it can come back."""
         link = await self._link()
         raw = await self._recorded(link, route)
+        await self.must_rest(route)
         if raw.is_empty and not self._is_in_force(route):
             names, _ = await read_route_names(link, self.keys)
             if route not in (names or ()):
@@ -179,6 +185,21 @@ class Writer:
         if written is None:
             raise _conflict(route, None, expected_revision)
         return written
+
+    async def must_rest(self, route: str) -> None:
+        """Raise InUseError while a release of the route runs: nobody would see it go on."""
+        key = self.keys.part(route, Part.RELEASE)
+        try:
+            reply = await (await self._link()).call("HMGET", key, "running", "id")
+        except StoreError as error:
+            raise of_other_type(error, key, "hash") from None
+        match reply:
+            case [b"1", release]:
+                named = release.decode(errors="replace") if isinstance(release, bytes) else ""
+                raise InUseError(
+                    f"The release {named} of {route} is running; end it first, with: "
+                    f"graygate release abort {route}"
+                )
 
     async def record(
         self, raw: RawRoute, author: Author, lists: Mapping[str, Delta], term: str = ""
@@ -342,7 +363,7 @@ class Writer:
         for name, delta in lists.items():
             if name not in known and delta.added:
                 raise RefusedError(
-                    f"{name} belongs to no version of {route}; its versions are "
+                    f"{list_in_words(name)} belongs to no version of {route}; its versions are "
                     f"{', '.join(sorted(active)) or 'none'}"
                 )
 
@@ -359,7 +380,8 @@ def list_key(keys: Keys, name: str) -> str:
     raise RefusedError(f"{name[:64]!a} is no list")
 
 
-def _check_lists(route: str, lists: Mapping[str, Delta]) -> None:
+def _check_lists(route: str, change: Change) -> None:
+    lists = change.lists
     total = sum(len(delta.added) + len(delta.removed) for delta in lists.values())
     if total > MAX_IDS_PER_CHANGE:
         raise RefusedError(
@@ -368,7 +390,8 @@ def _check_lists(route: str, lists: Mapping[str, Delta]) -> None:
     for name, delta in lists.items():
         if not name.startswith(f"route/{route}/"):
             raise RefusedError(f"{name[:64]!a} is no list of route {route}")
-        check_ids(delta)
+        if not change.is_way_back:
+            check_ids(delta)
 
 
 def check_ids(delta: Delta) -> None:
@@ -376,6 +399,9 @@ def check_ids(delta: Delta) -> None:
     for unit in delta.added:
         if not 0 < len(unit) <= MAX_ID_BYTES:
             raise RefusedError(f"an id has {len(unit)} bytes; 1 to {MAX_ID_BYTES} are allowed")
+        if wrong := wrong_with(unit):
+            told = unit[:64].decode(errors="replace")
+            raise RefusedError(f"the id {told!a} {wrong}; no id may, so nothing was written")
 
 
 def signed_ids(delta: Delta) -> list[bytes]:

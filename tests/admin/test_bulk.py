@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import web
 
 from gateway.admin import bulk
 from tests.admin.running import (
@@ -221,7 +223,9 @@ async def test_one_list_is_imported_once_at_a_time(side: Running) -> None:
     writer.write(text(0, 15))
     await reader.readuntil(b'"revision":2}')
     answer = await side.ask("POST", IDS, text(0, 1))
-    assert (answer.status, "is being imported" in answer.json["detail"]) == (409, True)
+    assert (answer.status, answer.json["detail"]) == (
+        409, "Ids are being imported into the whitelist of v2 of chat; wait for that to end.",
+    )  # fmt: skip
     other = await side.ask("POST", "/api/v1/routes/chat/blacklist/ids", text(0, 1))
     assert other.status == 200
     writer.close()
@@ -274,3 +278,70 @@ async def test_a_search_is_bounded_and_goes_on_where_it_was(
         query = f"&next={part['next']}"
     assert len(found) == 5000
     assert query
+
+
+@pytest.mark.parametrize("unit", ["a\nb", "a\x00", " a", "a ", "\ufeffa"])
+async def test_an_id_that_would_come_back_as_another_one_is_refused(
+    side: Running, store: Server, unit: str
+) -> None:
+    refused = await side.ask("POST", LIST, {"add": [unit]})
+    assert (refused.status, refused.json["code"]) == (422, "refused")
+    assert "so nothing was written" in refused.json["detail"]
+    assert members(store) == set()
+
+
+async def test_an_export_with_an_id_of_several_lines_is_refused_and_says_how_to_mend_it(
+    side: Running, store: Server
+) -> None:
+    store.execute("SADD", KEY, "alice", "bob\neve")
+    refused = await side.ask("GET", IDS)
+    assert (refused.status, refused.json["code"]) == (422, "refused")
+    assert f"{KEY} holds the id 'bob\\neve', which holds a line end" in refused.json["detail"]
+    assert "Take it out with SREM first." in refused.json["detail"]
+    assert (await side.ask("POST", LIST, {"remove": ["bob\neve"]})).status == 200
+    assert (await side.ask("GET", IDS)).body == b"alice\n"
+
+
+async def test_an_odd_id_far_into_an_export_breaks_it_off(
+    side: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def walk(*_: object) -> AsyncIterator[tuple[str, list[bytes]]]:
+        yield "1", [b"alice"]
+        yield "0", [b"bob\neve"]
+
+    monkeypatch.setattr(bulk, "FIRST_IDS", 0)
+    monkeypatch.setattr(bulk, "walk", walk)
+    half = await side.raw(HEAD % b"GET" + b"\r\n")
+    assert half.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert not half.endswith(b"0\r\n\r\n")
+    assert f"An export broke off: {KEY} holds the id" in caplog.text
+
+
+async def test_who_leaves_an_export_early_is_no_error(
+    side: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone: list[ConnectionError] = []
+    write = web.StreamResponse.write
+
+    async def walk(*_: object) -> AsyncIterator[tuple[str, list[bytes]]]:
+        while True:
+            yield "1", [b"x" * 200] * 1000
+            await asyncio.sleep(0)
+
+    async def noted(out: web.StreamResponse, data: bytes) -> None:
+        try:
+            await write(out, data)
+        except ConnectionError as error:
+            gone.append(error)
+            raise
+
+    monkeypatch.setattr(bulk, "walk", walk)
+    monkeypatch.setattr(web.StreamResponse, "write", noted)
+    reader, writer = await asyncio.open_connection(HOST, side.port)
+    writer.write(HEAD % b"GET" + b"\r\n")
+    assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+    writer.transport.abort()
+    await until(lambda: bool(gone), "the export has noticed")
+    await side.get("/api/v1/routes")
+    assert "An admin request failed" not in caplog.text
+    assert "broke off" not in caplog.text

@@ -154,7 +154,8 @@ async def test_taking_routes_away_takes_an_approver(store: Server) -> None:
             )  # fmt: skip
             tokens[role] = f"Bearer {made.json['token']}"
         path = f"{APPLY}?prune=true"
-        refused = await side.ask("POST", path, {"routes": {}}, authorization=tokens[Role.OPERATOR])
+        keep = {"routes": {"rank": {"stable": "v1", "versions": {"v1": "http://10.0.0.4:1"}}}}
+        refused = await side.ask("POST", path, keep, authorization=tokens[Role.OPERATOR])
         assert (refused.status, refused.json["code"]) == (403, "forbidden")
         assert refused.json["detail"] == (
             "Taking routes or versions away takes the role approver; t is operator."
@@ -163,12 +164,12 @@ async def test_taking_routes_away_takes_an_approver(store: Server) -> None:
         patched = await side.ask("PATCH", CHAT, fewer, authorization=tokens[Role.OPERATOR])
         assert (patched.status, patched.json["code"]) == (403, "forbidden")
         dry = await side.ask(
-            "POST", f"{path}&dry_run=true", {"routes": {}}, authorization=tokens[Role.OPERATOR]
+            "POST", f"{path}&dry_run=true", keep, authorization=tokens[Role.OPERATOR]
         )
-        assert dry.json["routes"][0]["op"] == "delete"
-        done = await side.ask("POST", path, {"routes": {}}, authorization=tokens[Role.APPROVER])
-        assert done.json["changed"] == 1
-        await until(lambda: not side.store.snapshot.routes, "the route is gone")
+        assert [one["op"] for one in dry.json["routes"]] == ["create", "delete"]
+        done = await side.ask("POST", path, keep, authorization=tokens[Role.APPROVER])
+        assert done.json["changed"] == 2
+        await until(lambda: list(side.store.snapshot.routes) == ["rank"], "the route is gone")
 
 
 THINGS = st.recursive(
@@ -204,3 +205,35 @@ async def test_A18_whatever_is_sent_it_is_done_or_refused(side: Running) -> None
         single = json.dumps({"route": document}).encode()
         answer = await side.ask("PATCH", CHAT, single)
         assert answer.status in (200, 400, 409, 422), (document, answer)
+
+
+async def test_a_route_is_not_deleted_while_a_release_of_it_runs(
+    side: Running, store: Server
+) -> None:
+    store.execute("HSET", "gray:route:chat:release", "id", "r-1", "running", "1")
+    told = "The release r-1 of chat is running; end it first, with: graygate release abort chat"
+    keep = {"routes": {"rank": {"stable": "v1", "versions": {"v1": "http://10.0.0.4:1"}}}}
+    for method, path, body in (("DELETE", CHAT, None), ("POST", f"{APPLY}?prune=true", keep)):
+        refused = await side.ask(method, path, body)
+        assert (refused.status, refused.json["code"]) == (409, "in_use")
+        assert refused.json["detail"] == told
+    assert store.cli("EXISTS gray:route:chat gray:route:rank") == 1, "nothing was written"
+    store.execute("HSET", "gray:route:chat:release", "running", "0")
+    assert (await side.ask("DELETE", CHAT)).status == 200
+
+
+async def test_pruning_takes_at_least_one_route_to_keep(side: Running, store: Server) -> None:
+    for query in ("?prune=true", "?prune=true&dry_run=true"):
+        refused = await side.ask("POST", APPLY + query, {"routes": {}})
+        assert (refused.status, refused.json["code"]) == (422, "refused")
+        assert "this would delete every route" in refused.json["detail"]
+    assert store.cli("EXISTS gray:route:chat") == 1
+
+
+async def test_an_empty_body_is_called_empty(side: Running) -> None:
+    for body in (b"", b" \n"):
+        refused = await side.ask("POST", APPLY, body)
+        assert (refused.status, refused.json["detail"]) == (
+            400,
+            "The body is empty; it takes JSON.",
+        )

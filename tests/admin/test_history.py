@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.state.history import Delta
+from gateway.state.write import Author
 from tests.admin.running import Running, until
 from tests.servers import Server
 
@@ -79,3 +81,16 @@ async def test_changed_rules_are_told_before_and_after(side: Running, store: Ser
 @pytest.mark.parametrize("query", ["most=0", "most=1001", "most=ten"])
 async def test_how_many_is_a_number_that_can_be_had(side: Running, query: str) -> None:
     assert (await side.ask("GET", f"{HISTORY}?{query}")).status == 400
+
+
+async def test_what_nobody_saw_is_called_unknown(side: Running) -> None:
+    store, name = side.store, "route/chat/whitelist/v2"
+    for delta in (Delta(is_unknown=True), Delta(frozenset([b"alice"]), is_unknown=True)):
+        await store.writer.record(
+            await store.writer.read("chat"), Author("redis", "redis"), {name: delta}
+        )
+    with_some, without = (await side.get(HISTORY))[:2]
+    assert without["lists"] == f"{name} unknown"
+    refused = await side.ask("POST", "/api/v1/routes/chat/revert", {"revision": 1})
+    assert "changed the whitelist of v2 of chat in a way that nobody saw" in refused.json["detail"]
+    assert with_some["revision"] == without["revision"] + 1

@@ -144,7 +144,7 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_place(
             "gray:route:rank:versions. There is none yet.",
             "rank.path: path: 'rank' is no path prefix: begin with /, without '//', dots, '?' "
             "or '#'",
-            "a b: is no route name: use 1 to 64 letters, digits, '.', '_' or '-', beginning "
+            "a b: is no route name: use 1 to 64 ASCII letters, digits, '.', '_' or '-', beginning "
             "with a letter or digit",
         )
     ]

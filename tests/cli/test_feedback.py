@@ -44,8 +44,9 @@ def test_an_answer_that_nobody_remembers_is_told(answered: Live) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "say one of --up, --down and --score"),
-        (["--up", "--score", "1"], "say one of --up, --down and --score"),
+        ([], "say just one of --up, --down and --score"),
+        (["--up", "--score", "1"], "say just one of --up, --down and --score"),
+        (["--up", "--down"], "say just one of --up, --down and --score"),
         (["--score", "2"], "2.0 is not in the range 0<=x<=1"),
     ],
 )

@@ -132,3 +132,13 @@ def test_a_wrong_comparison_is_one_sentence(
     done = up.run("history", "diff", *arguments)
     assert (done.exit_code, done.stdout) == (code, "")
     assert done.stderr.startswith(f"graygate: {told}")
+
+
+def test_members_that_nobody_saw_are_unknown(up: Live, store: Server) -> None:
+    name = b"route/chat/whitelist/v2"
+    store.execute("XADD", "gray:route:chat:history", "2-0", name, "?")
+    store.execute(
+        *("XADD", "gray:route:chat:history", "2-1", "state", "{}", "at", "1", "by", "redis"),
+        *("via", "redis", "lists", f"{name.decode()} +0 -0"),
+    )
+    assert rows(up.out("history", "chat"))[0].endswith("whitelist v2: unknown")

@@ -26,6 +26,7 @@ def test_ids_stand_one_a_line_each_once_without_blanks(file: Path) -> None:
         (b" \n\r\n", "holds no id; it takes one a line."),
         (b"a\n\xff\n", "line 2 is not valid UTF-8 text."),
         (b"a\n" + b"x" * 257, "line 2 has 257 bytes; an id has 1 to 256."),
+        (b"a\nb\x00c\n", "line 2 holds a line end or another control character; no id does."),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told_with_its_line(

@@ -100,6 +100,22 @@ def test_a_release_is_started_paused_resumed_and_aborted(conducted: Live, store:
     assert "a cheaper model" in listed
 
 
+def test_what_nobody_takes_is_told_with_what_keeps_it_from_being_taken(
+    up: Live, store: Server
+) -> None:
+    store.cli("HDEL gray:route:chat:weights v2")
+    Path("plan.toml").write_text(PLAN)
+    start(up)
+    desk = up.side.admin._app[CONTEXT].releases
+    assert isinstance(desk, Desk)
+    desk._heard_seconds = 0.1
+    assert "No gateway has taken it yet" in up.out("release", "pause", "chat")
+    desk._problems = {"chat": "gray:route:chat:weights is of another type"}
+    told = up.out("release", "pause", "chat")
+    assert "cannot go on: gray:route:chat:weights is of another type" in told
+    assert "No gateway" not in told
+
+
 def test_what_is_proposed_is_shown_with_the_words_to_agree_to_it(conducted: Live) -> None:
     start(conducted)
     wait_until(lambda: phase(conducted) == "awaiting-approval", "it asks")

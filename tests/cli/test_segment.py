@@ -73,10 +73,19 @@ def test_a_segment_that_a_rule_asks_for_is_not_deleted(up: Live, store: Server) 
         (["rollback", "staff", "--to", "1", "--yes"], 1, "staff has no revision 1 in its history"),
         (["show", "s t"], 1, "'s t' is no segment name: use 1 to 64"),
         (["remove", "staff"], 2, "Missing argument 'ID...'."),
+        (["show", "staff"], 1, "There is no segment staff."),
+        (["history", "staff"], 1, "There is no segment staff."),
+        (["add", "staff", "a\nb"], 1, "the id 'a\\nb' holds a line end"),
     ],
 )
 def test_wrong_use_is_one_sentence(up: Live, arguments: list[str], code: int, told: str) -> None:
     done = up.run("segment", *arguments)
     assert (done.exit_code, done.stdout) == (code, ""), done.output
     assert done.stderr.startswith(f"graygate: {told}")
+
+
+def test_a_segment_that_was_emptied_is_still_one(up: Live) -> None:
+    up.out("segment", "add", "staff", "alice")
+    up.out("segment", "remove", "staff", "alice")
     assert up.run("segment", "show", "staff").stderr == "Nobody is in staff.\n"
+    assert len(up.out("segment", "history", "staff").splitlines()) == 3

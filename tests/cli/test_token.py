@@ -72,9 +72,19 @@ def test_none_and_garbage_are_told(guarded: Live, store: Server) -> None:
         (["create", "ci"], 2, "Missing option '--role'."),
         (["create", "ci", "--role", "root"], 2, "Invalid value for '--role'"),
         (["create", "ci", "--role", "viewer", "--expires", "soon"], 2, "--expires takes a time"),
-        (["create", "a b", "--role", "viewer"], 1, "No such token: its name is none"),
-        (["create", "redis", "--role", "viewer"], 1, "No such token: its name is none"),
-        (["create", "ci", "--role", "viewer", "--routes", "a/b"], 1, "No such token: a pattern"),
+        (["create", "ci", "--role", "viewer", "--expires", "0d"], 2, "--expires takes 1m to 3660d"),
+        (
+            ["create", "ci", "--role", "viewer", "--expires", f"{'9' * 5000}d"],
+            2,
+            "--expires takes 1m to 3660d, or never; not 999",
+        ),
+        (["create", "a b", "--role", "viewer"], 1, "No token was made: its name is none"),
+        (["create", "redis", "--role", "viewer"], 1, "No token was made: its name is none"),
+        (
+            ["create", "ci", "--role", "viewer", "--routes", "a/b"],
+            1,
+            "No token was made: a pattern",
+        ),
         (["revoke", "ghost"], 1, "There is no token 'ghost' to take back; see: graygate token li"),
     ],
 )
@@ -84,3 +94,19 @@ def test_wrong_use_is_one_sentence(
     exit_code, out, err = asked(guarded, "token", *arguments)
     assert (exit_code, out) == (code, "")
     assert err.startswith(f"graygate: {told}")
+
+
+@pytest.mark.parametrize("command", [["get"], ["top", "--once"]])
+def test_a_token_for_other_routes_is_told_so(guarded: Live, command: list[str]) -> None:
+    made = asked(guarded, "token", "create", "ci", "--role", "viewer", "--routes", "nope*")
+    code, out, _ = asked(guarded, *command, token=made[1].strip())
+    assert code == 0
+    assert "No route is in force within this token's reach: nope*." in out
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+def test_the_doctor_says_which_token_to_set(guarded: Live, store: Server, token: str) -> None:
+    code, out, _ = asked(guarded, "doctor", "--redis", store.url, token=token)
+    assert code == 2
+    assert "-> set GRAYGATE_ADMIN__TOKEN to a good token" in out
+    assert "start it" not in out

@@ -61,8 +61,10 @@ def test_no_line_is_longer_than_the_terminal_is_wide(columns: int, seconds: floa
     assert all(len(line) <= columns for line in screen(told, columns))
 
 
-def test_a_gateway_without_routes_says_so() -> None:
-    assert screen(Numbers(0, {})) == ["No route is in force."]
+def test_a_gateway_without_routes_says_so(up: Live) -> None:
+    up.out("route", "delete", "chat", "--yes")
+    wait_until(lambda: up.held() is None, "the route is gone")
+    assert up.out("top", "--once").splitlines()[1] == "No route is in force."
 
 
 def test_once_prints_one_table_or_one_object(up: Live) -> None:

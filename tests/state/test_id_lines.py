@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import UsageError
-from gateway.state.id_lines import MOST_BYTES_OF_AN_ID, IdLines
+from gateway.state.id_lines import MOST_BYTES_OF_AN_ID, IdLines, wrong_with
 
 TEXT = b"\xef\xbb\xbfalice\r\n\n  bob\t\nzo\xc3\xab\nlast"
 IDS = [b"alice", b"bob", "zoë".encode(), b"last"]
@@ -41,3 +41,25 @@ def test_what_is_no_text_is_named_by_its_line() -> None:
     lines.feed(b"a\n\xff")
     with pytest.raises(UsageError, match="line 2"):
         lines.finish()
+
+
+ODD = [b"a\nb", b"a\rb", b"a\tb", b"a\x00", b"\x7fa", b" a", b"a ", b"\xef\xbb\xbfa"]
+
+
+@pytest.mark.parametrize("unit", ODD)
+def test_an_id_that_no_line_can_hold_is_told_apart(unit: bytes) -> None:
+    assert wrong_with(unit)
+
+
+@pytest.mark.parametrize("unit", [b"a", b"a b", "zoë".encode(), "\u3000a".encode(), b"sha256:0a"])
+def test_an_id_that_a_line_can_hold_is_right(unit: bytes) -> None:
+    assert not wrong_with(unit)
+    assert IdLines("FILE").feed(b"a\n" + unit + b"\n") == [b"a", unit]
+
+
+@pytest.mark.parametrize("unit", [b"a\rb", b"a\tb", b"a\x00b", b"\x7fa", b"\xef\xbb\xbfa"])
+def test_a_line_with_a_control_character_is_named(unit: bytes) -> None:
+    lines = IdLines("FILE")
+    assert lines.feed(b"a\n") == [b"a"]
+    with pytest.raises(UsageError, match=r"FILE line 2 (holds|begins with) a.*; no id does\."):
+        lines.feed(unit + b"\n")

@@ -15,6 +15,7 @@ from gateway.state.raw import RouteState
 from gateway.state.release import (
     COMMANDS_AT_ONCE,
     FINISHED_KEPT,
+    MOST_COMMAND_BYTES,
     MOST_COMMANDS,
     ReleaseRecord,
     ReleaseUpdate,
@@ -166,6 +167,35 @@ async def test_commands_are_taken_in_order_and_only_those_that_were_seen(store: 
         await gateway.releases.save("chat", update)
         rest = await gateway.releases.look("chat", "v2")
         assert rest.commands == (b"%d" % COMMANDS_AT_ONCE, b"%d" % (COMMANDS_AT_ONCE + 1))
+
+
+async def test_commands_that_are_too_long_or_too_many_stay_where_they_are(store: Server) -> None:
+    seed(store)
+    async with following(store) as gateway:
+        await loaded(gateway)
+        await started(gateway)
+        key = "gray:route:chat:commands"
+        store.execute("RPUSH", key, "x" * (MOST_COMMAND_BYTES + 1), "pause", "y" * 99_999, "abort")
+        look = await gateway.releases.look("chat", "v2")
+        assert look.commands == (b"pause", b"abort")
+        assert (look.too_long, look.passed_over, look.commands_seen) == (99_999, 0, 4)
+        store.execute("RPUSH", key, *["resume"] * MOST_COMMANDS, "rollback")
+        look = await gateway.releases.look("chat", "v2")
+        assert len(look.commands) == COMMANDS_AT_ONCE
+        assert look.commands[-1] == b"rollback"
+        assert (look.too_long, look.commands_seen) == (0, MOST_COMMANDS + 5)
+        await gateway.releases.save("chat", ReleaseUpdate(1, commands_taken=look.commands_seen))
+        assert store.cli(f"LLEN {key}") == 0
+
+
+async def test_what_is_typed_is_found_for_the_routes_that_are_named(store: Server) -> None:
+    seed(store)
+    async with following(store) as gateway:
+        await loaded(gateway)
+        store.cli("RPUSH gray:route:chat:commands rollback")
+        store.cli("SET gray:route:other:commands x")
+        assert not await gateway.releases.attended()
+        assert await gateway.releases.attended(["chat", "other", "third"]) == {"chat"}
 
 
 async def test_what_is_said_to_a_release_that_is_over_is_heard(store: Server) -> None:

@@ -35,6 +35,10 @@ async def settled(store: Store, count: int) -> None:
     )
 
 
+async def heard(store: Store, revision: int) -> None:
+    await eventually(lambda: store._lists.seen_route("chat") >= revision, "it was heard")
+
+
 async def test_a_rollback_of_an_import_is_nobodys_edit_by_hand(store: Server) -> None:
     seed(store)
     async with following(store) as followed:
@@ -46,10 +50,7 @@ async def test_a_rollback_of_an_import_is_nobodys_edit_by_hand(store: Server) ->
             await settled(followed, 60_002)
             await followed.writer.revert("chat", first.revision, ME)
             await settled(followed, len(FEW))
-            newest = await followed.writer.read("chat")
-            await eventually(
-                lambda: followed._lists.seen_route("chat") >= newest.revision, "it was heard"
-            )
+            await heard(followed, (await followed.writer.read("chat")).revision)
             assert followed._lists.is_idle
         entries = await read_entries(await followed.link(), followed.keys, "chat")
         assert not [one for one in entries if one.via == "redis" and one.deltas]

@@ -54,6 +54,12 @@ def refused(status: Status, commands: Sequence[Command], now: float, why: str) -
     return Step(turn.status, tuple(turn.actions))
 
 
+def abort_of_deleted(status: Status, now: float) -> Command:
+    """What the controller says itself when there is no route left to release on."""
+    why = f"route {status.route} was deleted"
+    return Command(verb="abort", by="controller", at=now, why=why, id=f"gone-{status.release_id}")
+
+
 def _cut(command: Command) -> Command:
     """The API cuts what it is given; whoever pushes by hand may write what they like."""
     short = {name: getattr(command, name)[:most] for name, most in MOST_CHARACTERS.items()}

@@ -187,6 +187,7 @@ class Desk:
     async def find(self, route: str) -> View | None:
         record = await self._store.releases.read(route)
         if not record.status:
+            await self._raise_if_lost(route)
             return None
         try:
             status = decode_status(record.status)
@@ -198,6 +199,17 @@ class Desk:
             ) from None
         problem = self._problems.get(route, "")
         return View(record, status, read_testimony(record.evidence), problem)
+
+    async def _raise_if_lost(self, route: str) -> None:
+        """A route in force whose release the store forgot together with the route."""
+        held = self._store.snapshot.routes.get(route)
+        if held is None or not held.spec.salt.startswith(f"{route}:"):
+            return
+        if not (await self._store.releases.look(route, "")).stable:
+            raise RefusedError(
+                f"The store lost release {held.spec.salt.removeprefix(route + ':')} of {route} "
+                "together with its route; put them back with: graygate repopulate"
+            )
 
     async def wait(self, route: str, after_step: int, seconds: float) -> View:
         """The release once it was written after `after_step`, or as it is when the time is over."""

@@ -70,6 +70,12 @@ def lowers(step: Step, seen: Seen) -> bool:
     return weights[-1] == 0.0 if seen.percent is None else weights[-1] < seen.percent
 
 
+def without_writes(step: Step) -> Step:
+    """The step where there is no route to write to."""
+    kinds = SetWeight | SetSegments | MakeStable
+    return Step(step.status, tuple(one for one in step.actions if not isinstance(one, kinds)))
+
+
 def said(step: Step) -> str:
     """Why it is written, for the history."""
     whys = [

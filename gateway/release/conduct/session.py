@@ -21,12 +21,21 @@ from typing import Protocol
 import msgspec
 
 from gateway.errors import RefusedError
-from gateway.release.conduct.commands import read_commands, refused
-from gateway.release.conduct.edits import Seen, applied, edit_of, lowers, percent_of, said, written
+from gateway.release.conduct.commands import abort_of_deleted, read_commands, refused
+from gateway.release.conduct.edits import (
+    Seen,
+    applied,
+    edit_of,
+    lowers,
+    percent_of,
+    said,
+    without_writes,
+    written,
+)
 from gateway.release.conduct.outbox import Outbox, encode, news_of, read_outbox, without
 from gateway.release.conduct.testimony import encode as encode_testimony
 from gateway.release.conduct.testimony import read_testimony
-from gateway.release.conduct.wish import wish_of
+from gateway.release.conduct.wish import why_no_wish, wish_of
 from gateway.release.judge.evidence import Evidence, MetricVerdict
 from gateway.release.machine.action import MarkEvidence, SetWeight, Step
 from gateway.release.machine.advance import advance
@@ -35,7 +44,13 @@ from gateway.release.machine.status import Command, Status
 from gateway.release.machine.status import decode as decode_status
 from gateway.release.machine.status import encode as encode_status
 from gateway.release.machine.turn import Observed
-from gateway.state.release import MOST_COMMAND_BYTES, Look, ReleaseRecord, ReleaseStore, ReleaseUpdate
+from gateway.state.release import (
+    MOST_COMMAND_BYTES,
+    Look,
+    ReleaseRecord,
+    ReleaseStore,
+    ReleaseUpdate,
+)
 from gateway.state.strata import Batch
 from gateway.state.write import Author, Change, Edit, Writer
 
@@ -43,6 +58,7 @@ log = logging.getLogger("graygate.release")
 
 LEARN_SECONDS = 900.0  # of stable, before the release was started
 SAVE_SECONDS = 2.0  # between two writes in which nothing was decided
+DELETED_SECONDS = 10.0  # without its route, until a release ends
 PAGE = 200  # batches that are read and judged before others run again
 PAGES = 50  # in one tick, after which the rest waits for the next
 
@@ -137,6 +153,7 @@ class Session:
         self._term = term
         self._own_id = own_id
         self._saved_at: float | None = None
+        self._missed_at: float | None = None  # when its route was first found to be gone
         self._sent: set[str] = set()
 
     def __repr__(self) -> str:
@@ -164,7 +181,12 @@ class Session:
             evidence = self._evidence(now)
         commands, wrong = read_commands(look.commands, now, self.step)
         self._warn(look, wrong)
+        is_deleted = self._is_deleted(look, now)
+        if is_deleted:
+            commands.append(abort_of_deleted(self.status, now))
         step = advance(self.status, evidence, commands, now, self._observed(look, evidence, now))
+        if is_deleted:
+            step = without_writes(step)
         if self._must_write(step, look, now):
             try:
                 await self._write(step, look, commands, now)
@@ -174,6 +196,18 @@ class Session:
         else:
             self.status = step.status
         return self._is_running or bool(look.commands_seen)
+
+    def _is_deleted(self, look: Look, now: float) -> bool:
+        """Whether the route was deleted for good: nobody could end the release any more.
+
+        A route that the store lost is in force still, and somebody may be about to write it anew.
+        """
+        if look.stable or self.status.is_over or self._world.in_force(self.status.route):
+            self._missed_at = None
+            return False
+        if self._missed_at is None:
+            self._missed_at = now
+        return now - self._missed_at >= DELETED_SECONDS
 
     def _warn(self, look: Look, wrong: Sequence[str]) -> None:
         """One line of all that nobody will obey; somebody may have pushed thousands."""
@@ -213,7 +247,10 @@ class Session:
         metrics, gateways = world.metrics(status), world.gateways()
         evidence = self._judging.evidence(now, status.weight_wanted, metrics, gateways)
         if evidence is not None:
-            self.testimony = self.testimony.with_evidence(status.stage, evidence)
+            why = why_no_wish(status.plan, evidence)
+            missing = (*evidence.missing, why) if why else evidence.missing
+            told = msgspec.structs.replace(evidence, missing=missing)
+            self.testimony = self.testimony.with_evidence(status.stage, told)
         return evidence
 
     def _observed(self, look: Look, evidence: Evidence | None, now: float) -> Observed:
@@ -279,18 +316,16 @@ class Session:
         self._is_running = not self._is_done(step.status, outbox)
         self._saved_at = now
 
-    async def _refuse(
-        self, look: Look, commands: Sequence[Command], now: float, why: str
-    ) -> None:
+    async def _refuse(self, look: Look, commands: Sequence[Command], now: float, why: str) -> None:
         """Be done with commands that cannot be written; they must not wait for a better day.
 
         Tried again each second they would hold up all that is said after them, and be obeyed
         when nobody thinks of them any more. What the judge knows is left as it was last stored,
         for the step that failed may have told it of a weight that never came.
         """
-        new = [one for one in commands if one.key not in self.status.commands_done]
-        if not new:
+        if not look.commands_seen:
             return
+        new = [one for one in commands if one.key not in self.status.commands_done]
         step = refused(self.status, new, now, why)
         outbox = (*self.outbox, *news_of(step, self.step + 1, now))
         fields: dict[str, str | bytes] = {

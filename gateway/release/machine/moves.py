@@ -132,5 +132,7 @@ def _first_weight(turn: Turn, target: float) -> float:
 
 def _share(turn: Turn) -> str:
     status = turn.status
+    held_back = status.plan.bake.holdback if status.phase is Phase.BAKING else 0
+    bake = f" (the bake; {held_back:g} % stay on {status.stable} until its end)"
     segments = f" and segment {', '.join(status.segments_wanted)}" if status.segments_wanted else ""
-    return f"{status.weight_wanted:g} %{segments}"
+    return f"{status.weight_wanted:g} %{segments}{bake if held_back else ''}"

@@ -115,8 +115,11 @@ def _promote(turn: Turn, why: str, *, despite: tuple[str, ...] = ()) -> None:
     if turn.is_automatic and not (stage and stage.approval):
         enter(turn, turn.status.stage + 1, why)
         return
-    target = turn.status.plan.target(turn.status.stage + 1)
-    _ask_to_promote(turn, f"Raise {turn.status.candidate} to {target:g} %: {why}?", despite=despite)
+    plan, following = turn.status.plan, turn.status.stage + 1
+    held_back = plan.holds_back(following)
+    bake = f" (the bake; {held_back:g} % stay on {turn.status.stable})" if held_back else ""
+    text = f"Raise {turn.status.candidate} to {plan.target(following):g} %{bake}: {why}?"
+    _ask_to_promote(turn, text, despite=despite)
 
 
 def _ask_to_promote(turn: Turn, text: str, *, despite: tuple[str, ...] = ()) -> None:

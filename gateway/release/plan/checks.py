@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gateway.release.plan.calendar import is_named
 from gateway.release.plan.duration import said
-from gateway.release.plan.plan import Metric, Plan
+from gateway.release.plan.plan import LEAST_PERCENT, Metric, Plan
 from gateway.routing.suggest import suggest
 
 PLACEHOLDERS = ("version", "route", "candidate", "stable")
@@ -30,6 +30,7 @@ class Finding:
 def findings(plan: Plan, zones: Collection[str] = ()) -> Iterator[Finding]:
     """Everything that each field alone does not show; unknown zones only when `zones` are known."""
     yield from _stages(plan)
+    yield from _percents(plan)
     yield from _end(plan)
     yield from _families(plan)
     yield from _metrics(plan)
@@ -62,6 +63,22 @@ def _stages(plan: Plan) -> Iterator[Finding]:
             what = f"is {said(stage.timebox)}, shorter than the hold of {said(stage.hold)}"
             yield Finding(f"{at}.timebox", what, here)
         before = max(before, stage.weight)
+
+
+def _percents(plan: Plan) -> Iterator[Finding]:
+    """What is above 0 but would be stored as 0, or as 100 instead of a little less."""
+    written = [
+        (f"stages[{number}].weight", stage.weight, f"stages[{number}]")
+        for number, stage in enumerate(plan.stages, 1)
+    ]
+    written.append(("bake.holdback", plan.bake.holdback, "bake"))
+    if plan.adaptive is not None:
+        written.append(("adaptive.floor", plan.adaptive.floor, "adaptive"))
+        written.append(("adaptive.ceiling", plan.adaptive.ceiling, "adaptive"))
+    for key, percent, spoilt in written:
+        if 0 < percent < LEAST_PERCENT:
+            what = f"is {percent:g}; the least percent above 0 is {LEAST_PERCENT:f}"
+            yield Finding(key, what, (spoilt,))
 
 
 def _end(plan: Plan) -> Iterator[Finding]:

@@ -32,7 +32,8 @@ class StageForecast(msgspec.Struct, frozen=True, kw_only=True):
     """One stage; `None` means never, on this traffic."""
 
     number: int
-    weight: float
+    weight: float  # what it is given: the last stage of all leaves the holdback
+    held_back: float = 0.0  # percent that stays on stable for the bake
     hold_seconds: float
     expected_seconds: float | None  # for a candidate that is no worse
     requests_per_second: float  # of the candidate
@@ -105,6 +106,7 @@ def _stage(plan: Plan, number: int, traffic: Traffic, done: float) -> StageForec
     told = StageForecast(
         number=number + 1,
         weight=plan.target(number),
+        held_back=plan.holds_back(number),
         hold_seconds=hold,
         expected_seconds=expected,
         requests_per_second=rate,
@@ -193,7 +195,8 @@ def _about_all(plan: Plan, traffic: Traffic, total: float | None) -> list[str]:
 def _stage_lines(stage: StageForecast) -> list[str]:
     length = stage.expected_seconds
     took = "never ends" if length is None else f"about {said(length)}"
-    head = f"Stage {stage.number}, {stage.weight:g} %: {took}"
+    bake = f" (the bake; {stage.held_back:g} % stay on stable until its end)"
+    head = f"Stage {stage.number}, {stage.weight:g} %{bake if stage.held_back else ''}: {took}"
     facts = []
     if stage.proof_requests is not None:
         facts.append(f"{stage.proof_requests:,.0f} requests prove the next stage harmless")

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from gateway.release.plan.duration import MAX_SECONDS
 
+LEAST_PERCENT = 1e-6  # the store's form has six digits; less would be written as 0
 DURATION_PATTERN = "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
 IS_DURATION = "duration"  # marks a number of seconds that may be written as "5m"
 
@@ -31,6 +32,10 @@ Duration = Annotated[
     ),
 ]
 Name = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Names = Annotated[tuple[Name, ...], Meta(max_length=100)]
+Line = Annotated[str, Meta(max_length=200)]
+Paragraph = Annotated[str, Meta(max_length=2000)]
+Query = Annotated[str, Meta(max_length=4000)]
 TimeOfDay = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
 Zone = Annotated[str, Meta(pattern="^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$|^[+-][0-9]{2}:[0-9]{2}$")]
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -51,9 +56,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """One step of the plan: who gets the candidate, and what it takes to go on."""
 
     weight: Annotated[Percent, told("percent of units that get the candidate")] = 0.0
-    segments: Annotated[
-        tuple[Name, ...], told("segments that get the candidate whatever the weight")
-    ] = ()
+    segments: Annotated[Names, told("segments that get the candidate whatever the weight")] = ()
     hold: Annotated[Duration, told("shortest time in this stage, as observed")] = 120.0
     minimum_requests: Annotated[
         Count, told("requests that the candidate must have answered in this stage")
@@ -129,7 +132,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """A metric of your own, out of Prometheus: compared with a bound, or with stable."""
 
     name: Annotated[Name, told("what it is called in reports")]
-    query: Annotated[str, told("PromQL; {version}, {route}, {candidate}, {stable} are filled in")]
+    query: Annotated[Query, told("PromQL; {version}, {route}, {candidate}, {stable} are filled in")]
     at_most: Annotated[float | None, told("bound on the candidate's value")] = None
     at_least: Annotated[float | None, told("bound on the candidate's value")] = None
     ratio_at_most: Annotated[float | None, told("bound on candidate / stable")] = None
@@ -160,7 +163,7 @@ class Freeze(msgspec.Struct, frozen=True, kw_only=True):
 
     begins: Annotated[Moment, told("from then on")]
     ends: Annotated[Moment, told("until then")]
-    why: Annotated[str, told("shown to whoever asks why nothing moves")] = ""
+    why: Annotated[Line, told("shown to whoever asks why nothing moves")] = ""
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,8 +220,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     preset: Annotated[
         Literal["", "canary", "rolling", "blue-green", "ab"], told("what the rest is filled from")
     ] = ""
-    goal: Annotated[str, told("what the release is for")] = ""
-    owner: Annotated[str, told("who answers for it")] = ""
+    goal: Annotated[Paragraph, told("what the release is for")] = ""
+    owner: Annotated[Line, told("who answers for it")] = ""
     mode: Annotated[Mode, told("what happens without a person")] = "semi-automatic"
     finish: Annotated[
         Literal["promote", "propose"],
@@ -255,6 +258,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """The segments that have the candidate in a stage: nobody is moved off it by going on."""
         named = (name for each in self.stages[: stage + 1] for name in each.segments)
         return tuple(dict.fromkeys(named))
+
+    def holds_back(self, stage: int) -> float:
+        """The percent that stable keeps in a stage that says all: the bake's holdback."""
+        return self.bake.holdback if self.stages[stage].weight == 100.0 else 0.0
 
     @property
     def last(self) -> int:

@@ -45,7 +45,7 @@ def words(hint: object) -> str:
         item = typing.get_args(_bare(plain))[0]
         if typing.get_origin(_bare(item)) is Literal:
             return f"a list of {', '.join(map(str, typing.get_args(_bare(item))))}"
-        return "a list of names"
+        return f"a list of {_at_most(plain)}names"
     if typing.get_origin(_bare(plain)) is Literal:
         return f"one of {', '.join(filter(None, typing.get_args(_bare(plain))))}"
     if _bare(plain) is str:
@@ -76,7 +76,14 @@ def _patterns(hint: object) -> str:
     ):
         if _metas(known)[0].pattern in patterns:
             return told
-    return "text"
+    limit = _at_most(hint)
+    return f"text of {limit}characters" if limit else "text"
+
+
+def _at_most(hint: object) -> str:
+    limits = (meta.max_length for meta in _metas(hint) if meta.max_length is not None)
+    limit = next(limits, None)
+    return "" if limit is None else f"at most {limit} "
 
 
 def _bare(hint: object) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gateway.release.conduct.commands import VERBS, read_commands
+from gateway.release.conduct.commands import MOST_CHARACTERS, VERBS, read_commands
 from gateway.release.machine.phase import MAY_SAY
 from gateway.release.machine.status import Command
 
@@ -35,3 +35,10 @@ def test_what_cannot_be_understood_is_told_and_passed_over(raw: bytes) -> None:
     commands, (said,) = read_commands([raw, b"pause"], 5.0, 7)
     assert [c.verb for c in commands] == ["pause"]
     assert "is no command; there are: approve" in said
+
+
+def test_what_is_pushed_by_hand_is_cut_to_what_decisions_can_hold() -> None:
+    long = Command(verb="pause", by="b" * 999, at=1.0, why="w" * 999, about="a" * 999, id="i" * 999)
+    (command,), _ = read_commands([msgspec.json.encode(long)], 5.0, 7)
+    lengths = {name: len(getattr(command, name)) for name in MOST_CHARACTERS}
+    assert lengths == MOST_CHARACTERS

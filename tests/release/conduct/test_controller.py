@@ -230,6 +230,55 @@ async def test_what_is_typed_to_a_release_that_is_over_is_heard_at_once(store: S
         assert gateway.heard.events[-1] == "rollback"
 
 
+async def test_what_cannot_be_written_is_refused_once_and_holds_up_nothing(store: Server) -> None:
+    async with leader(store) as gateway:
+        await gateway.start(stages=[{"weight": 1, "hold": 60}, {"weight": 100}])
+        await gateway.until("ramp")
+        store.cli("HDEL gray:route:chat:versions v2")  # so that no raise can be written
+        gateway.clock.now += 1
+        command = '{"verb":"promote","by":"ann","at":1,"id":"x"}'
+        store.execute("RPUSH", "gray:route:chat:commands", command)
+        await gateway.controller.tick()
+        status = await gateway.look()
+        assert status.stage == 0
+        assert status.decisions[-1].kind == "refused"
+        assert status.decisions[-1].text.startswith("promote by ann is refused: ")
+        assert "v2" in status.decisions[-1].text
+        assert store.cli("EXISTS gray:route:chat:commands") == 0
+        gateway.clock.now += 1
+        assert (await gateway.say("pause")).phase == "paused"
+        assert not gateway.controller.problems
+        store.cli("HSET gray:route:chat:versions v2 http://127.0.0.1:9002")
+        await gateway.second()
+        assert store.cli("HGET gray:route:chat:weights v2") == "1"  # nobody thinks of it any more
+
+
+async def test_too_much_that_is_pushed_by_hand_is_neither_kept_nor_obeyed(
+    store: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with leader(store) as gateway:
+        await gateway.start()
+        await gateway.until("ramp")
+        gateway.clock.now += 1
+        huge = '{"verb":"pause","by":"%s","at":1,"id":"%d"}'
+        pushed = [huge % ("x" * 200_000, number) for number in range(10)]
+        long = [huge % ("y" * 3000, number) for number in range(10)]
+        store.execute("RPUSH", "gray:route:chat:commands", *pushed, *["pasue"] * 9, *long)
+        for _ in range(2):
+            await gateway.controller.tick()
+        assert (await gateway.look()).phase == "paused"
+        assert len((await gateway.store.releases.read("chat")).status) < 50_000
+        assert store.cli("EXISTS gray:route:chat:commands") == 0
+        [line] = [one for one in caplog.messages if "is no command" in one]
+        assert "8 more" in line
+        assert "200" in line
+        store.execute("RPUSH", "gray:route:chat:commands", *["resume"] * 1000, "rollback")
+        gateway.clock.now += 1
+        await gateway.controller.tick()
+        assert (await gateway.look()).phase == "rolled-back"
+        assert store.cli("EXISTS gray:route:chat:commands") == 0
+
+
 async def test_what_is_typed_where_no_release_is_gets_dropped(
     store: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -238,7 +287,7 @@ async def test_what_is_typed_where_no_release_is_gets_dropped(
         for _ in range(3):
             await gateway.controller.tick()
         assert store.cli("EXISTS gray:route:chat:commands") == 0
-        assert caplog.text.count("chat has no release") == 1
+        assert caplog.text.count("chat has no release: there was none") == 1
         assert (await gateway.start()).status.phase == "preparing"
 
 
@@ -530,6 +579,8 @@ async def test_a_release_that_the_store_lost_goes_on_when_the_routes_are_put_bac
         assert "graygate repopulate" in gateway.controller.problems["chat"]
         await eventually(lambda: gateway.store.snapshot.refused, "the loss is seen")
         salt = gateway.store.snapshot.routes["chat"].spec.salt
+        with pytest.raises(RefusedError, match=f"The store lost release {before.release_id} of"):
+            await gateway.desk.find("chat")
         await gateway.store.repopulate(ME)
         await gateway.until("promoted")
         status = await gateway.look()
@@ -538,6 +589,33 @@ async def test_a_release_that_the_store_lost_goes_on_when_the_routes_are_put_bac
         assert (
             gateway.store.snapshot.routes["chat"].spec.salt == salt == f"chat:{before.release_id}"
         )
+
+
+async def test_a_release_whose_route_was_deleted_ends_by_itself(store: Server) -> None:
+    for line in (
+        "HSET gray:route:rank stable v1 path /rank",
+        "HSET gray:route:rank:versions v1 http://127.0.0.1:1 v2 http://127.0.0.1:2",
+        "SADD gray:routes rank",
+    ):
+        store.cli(line)
+    async with leader(store, weight="1") as gateway:
+        await loaded(gateway.store, "chat", "rank")
+        await gateway.start()
+        await gateway.until("ramp")
+        await gateway.second()
+        names = ("", ":versions", ":weights")
+        store.cli("SREM gray:routes chat")
+        store.execute("DEL", *(f"gray:route:chat{name}" for name in names))
+        await eventually(lambda: "chat" not in gateway.store.snapshot.routes, "it is deleted")
+        for seconds, phase in ((0, "paused"), (5, "paused"), (6, "aborted")):
+            gateway.clock.now += seconds + 0.1
+            await gateway.controller.tick()
+            assert (await gateway.look()).phase == phase
+        assert "route chat was deleted" in texts(await gateway.look())
+        assert store.cli("EXISTS gray:route:chat gray:route:chat:weights") == 0
+        for _ in range(3):
+            await gateway.controller.tick()
+        assert not await gateway.store.releases.attended()
 
 
 async def test_a_release_that_was_removed_by_hand_is_over_and_another_may_start(
@@ -549,7 +627,7 @@ async def test_a_release_that_was_removed_by_hand_is_over_and_another_may_start(
         store.cli("DEL gray:route:chat:release")
         await gateway.second()
         await gateway.second()
-        assert caplog.text.count("was removed by hand") == 1
+        assert caplog.text.count("or it was removed by hand") == 1
         assert not await gateway.store.releases.attended()
         assert store.cli("HGET gray:route:chat:weights v2") == "1"
         assert (await gateway.start()).record.release != first.record.release

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.release.conduct.wish import wish_of
+from gateway.release.conduct.wish import why_no_wish, wish_of
 from gateway.release.judge.evidence import Evidence, FamilyEvidence
 from gateway.release.plan.plan import Plan
 from gateway.release.plan.read import read_plan
@@ -49,3 +49,19 @@ def test_without_the_part_the_metric_or_any_event_there_is_no_wish() -> None:
     assert wish_of(adaptive, None, draw) is None
     assert wish_of(adaptive, evidence(1, 1, name="errors"), draw) is None
     assert wish_of(adaptive, evidence(0, 0, n=0), draw) is None
+
+
+def test_what_keeps_the_candidate_at_its_floor_is_told() -> None:
+    metric = {"name": "score", "query": "score", "at_least": 0.5}
+    queried = read_plan(
+        {
+            "route": "chat", "candidate": "v2", "preset": "ab",
+            "adaptive": {"metric": "score"}, "metrics": [metric],
+        }
+    )  # fmt: skip
+    assert "score is a query" in why_no_wish(queried, evidence(1, 1))
+    adaptive = plan(metric="feedback")
+    assert "nothing was told of feedback" in why_no_wish(adaptive, evidence(1, 1, name="errors"))
+    assert "nothing was told of feedback" in why_no_wish(adaptive, evidence(0, 0, n=0))
+    assert why_no_wish(adaptive, evidence(1, 1)) == ""
+    assert why_no_wish(plan(), evidence(1, 1, name="errors")) == ""

@@ -33,6 +33,18 @@ def test_a_good_candidate_walks_through_the_plan_and_becomes_stable() -> None:
     assert (story.phase, story.status.ended_at is not None) == ("promoted", True)
 
 
+def test_the_last_stage_says_that_it_is_the_bake_and_what_is_held_back() -> None:
+    story = Story(stages=[{"weight": 100}])
+    done = words(story.tick())
+    assert "goes to stage 1 of 1, 95 % (the bake; 5 % stay on v1 until its end)" in done
+    assert "(the bake" not in words(story.tick(evidence(family(e=100.0))))
+
+
+def test_without_a_holdback_the_last_stage_is_told_plainly() -> None:
+    story = Story(stages=[{"weight": 100}], bake={"holdback": 0})
+    assert "goes to stage 1 of 1, 100 %: " in words(story.tick())
+
+
 def test_a_stage_lasts_as_long_as_the_plan_says() -> None:
     story = Story()
     story.tick()

@@ -56,6 +56,7 @@ def test_semi_automatic_asks_although_the_proof_is_lacking() -> None:
     story = boxed("promote", "semi-automatic")
     done = story.run(400, UNPROVEN)
     assert (story.phase, proposals(done)) == ("awaiting-approval", ["promote:1"])
+    assert "Raise v2 to 95 % (the bake; 5 % stay on v1): " in words(done)
     assert weights(story.say("approve", UNPROVEN)) == [95]
 
 

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from gateway.errors import PlanError
+from gateway.release.plan.plan import LEAST_PERCENT
 from gateway.release.plan.presets import PRESETS
 from gateway.release.plan.read import read_plan
+from gateway.state.document import number_text
 
 CANARY = {"preset": "canary", "route": "chat", "candidate": "v2"}
 FAMILIES = ("errors", "latency", "shadow", "feedback")
@@ -17,6 +19,13 @@ def told(change: dict[str, Any]) -> list[str]:
     with pytest.raises(PlanError) as raised:
         read_plan(CANARY | change)
     return [str(problem).removeprefix("plan ") for problem in raised.value.problems]
+
+
+def test_the_least_percent_is_one_that_the_store_can_hold() -> None:
+    stages = [{"weight": LEAST_PERCENT}, {"weight": 100}]
+    plan = read_plan(CANARY | {"stages": stages, "bake": {"holdback": LEAST_PERCENT}})
+    assert number_text(plan.target(0)) == "0.000001"
+    assert number_text(plan.target(1)) == "99.999999"
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -38,6 +47,18 @@ def test_the_presets_are_sound(preset: str) -> None:
             "shorter than the hold of 5 min",
         ),
         ({"stages": [{"weight": 50}]}, "stages", "ends at 50 percent"),
+        (
+            {"stages": [{"weight": 1e-7}, {"weight": 100}]},
+            "stages[1].weight",
+            "is 1e-07; the least percent above 0 is 0.000001",
+        ),
+        ({"bake": {"holdback": 1e-7}}, "bake.holdback", "the least percent above 0"),
+        ({"adaptive": {"floor": 1e-7}}, "adaptive.floor", "the least percent above 0"),
+        (
+            {"adaptive": {"floor": 0, "ceiling": 1e-7}},
+            "adaptive.ceiling",
+            "the least percent above 0",
+        ),
         ({"finish": "propose"}, "finish", "nothing is left to propose"),
         (
             {"bake": {"holdback": 50.0}, "stages": [{"weight": 60}, {"weight": 100}]},

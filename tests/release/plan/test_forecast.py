@@ -21,6 +21,18 @@ def test_a_good_candidate_on_much_traffic_takes_the_holds_and_the_bake() -> None
     assert found.total_seconds == 2280
 
 
+def test_the_last_stage_says_that_it_is_the_bake_and_what_is_held_back() -> None:
+    found = told()
+    assert [stage.held_back for stage in found.stages] == [0, 0, 0, 0, 5]
+    text = explain(found)
+    assert "Stage 4, 50 %: about 2 min" in text
+    assert "Stage 5, 95 % (the bake; 5 % stay on stable until its end): about 30 min" in text
+
+
+def test_without_a_holdback_the_last_stage_is_told_plainly() -> None:
+    assert "Stage 5, 100 %: about" in explain(told(bake={"holdback": 0}))
+
+
 def test_little_traffic_takes_as_long_as_its_requests() -> None:
     stage = told(rate=2.0).stages[0]
     assert stage.expected_seconds == pytest.approx(200 / 0.02)

@@ -22,6 +22,44 @@ def test_the_smallest_plan() -> None:
     assert (plan.route, plan.stages[0].weight, plan.mode) == ("chat", 100, "semi-automatic")
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"goal": "x" * 2001}, "plan goal: must be text of at most 2000 characters, not 'xxx"),
+        ({"owner": "x" * 201}, "plan owner: must be text of at most 200 characters"),
+        (
+            {
+                "freezes": [
+                    {
+                        "begins": "2027-01-15T00:00:00Z",
+                        "ends": "2027-01-16T00:00:00Z",
+                        "why": "x" * 201,
+                    }
+                ]
+            },
+            "plan freezes[1].why: must be text of at most 200 characters",
+        ),
+        (
+            {"metrics": [{"name": "gpu", "query": "x" * 4001, "at_most": 1}]},
+            "plan metrics[1].query: must be text of at most 4000 characters",
+        ),
+        (
+            {"stages": [{"weight": 100, "segments": ["s"] * 101}]},
+            "plan stages[1].segments: must be a list of at most 100 names",
+        ),
+    ],
+)
+def test_free_text_has_a_length_that_fits_into_a_status(change: dict[str, Any], what: str) -> None:
+    (told,) = wrong(SMALL | change)
+    assert told.startswith(what)
+    assert len(told) < 300
+
+
+def test_free_text_may_be_as_long_as_it_is_told() -> None:
+    plan = read_plan(SMALL | {"goal": "x" * 2000, "owner": "x" * 200})
+    assert (len(plan.goal), len(plan.owner)) == (2000, 200)
+
+
 def test_the_smallest_plan_of_a_preset() -> None:
     plan = read_toml('preset = "canary"\nroute = "chat"\ncandidate = "v2"')
     assert [stage.weight for stage in plan.stages] == [1, 5, 25, 50, 100]
@@ -81,9 +119,12 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
         ({"windows": [{"days": ["monday"]}]}, "plan windows[1].days: must be a list of mon, tue"),
         ({"windows": [{"opens": "9:00"}]}, 'opens: must be a time of day such as "09:30"'),
         ({"windows": [{"zone": "a b"}]}, "or a time zone such as"),
-        ({"goal": 3}, "plan goal: must be text, not 3"),
+        ({"goal": 3}, "plan goal: must be text of at most 2000 characters, not 3"),
         ({"stages": [{"weight": 100, "approval": "yes"}]}, "must be true or false, not 'yes'"),
-        ({"stages": [{"weight": 100, "segments": "x"}]}, "must be a list of names, not 'x'"),
+        (
+            {"stages": [{"weight": 100, "segments": "x"}]},
+            "must be a list of at most 100 names, not 'x'",
+        ),
         ({"stages": [{"weight": 100, "minimum_requests": 1.5}]}, "must be a whole number from 0"),
         ({"stages": 3}, "plan stages: must be a list of at most 100 tables: [[stages]]"),
         ({"stages": [{"weight": 1}] * 101}, "must be a list of at most 100 tables"),
