@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import msgspec
 from aiohttp import web
 
 from gateway.admin.calls import answer, author, body_as, held_route
 from gateway.admin.context import CONTEXT, Drills
 from gateway.errors import RefusedError
+from gateway.release.drill.report import Wanted
 
 
 async def index(request: web.Request) -> web.Response:
@@ -19,11 +19,10 @@ async def index(request: web.Request) -> web.Response:
 
 async def start(request: web.Request) -> web.Response:
     """Begin one; it ends by itself, and nobody's requests are touched."""
-    ask = await body_as(request, dict[str, Any])
+    wanted = await body_as(request, Wanted)
     route = held_route(request).spec.name
-    why = ask.get("why", "")
-    by = author(request, why if isinstance(why, str) else "")
-    return answer(await _drills(request).start(route, ask, by))
+    by = author(request, wanted.why)
+    return answer(await _drills(request).start(route, msgspec.to_builtins(wanted), by))
 
 
 def _drills(request: web.Request) -> Drills:

@@ -24,6 +24,7 @@ from gateway.admin import (
 )
 from gateway.admin.context import Taken
 from gateway.metrics.window import MOST_SECONDS
+from gateway.release.drill.report import Wanted
 
 JSON = "application/json"
 TEXT = "text/plain"
@@ -273,7 +274,7 @@ SPOKEN: Mapping[tuple[str, str], Spoken] = {
     ),
     ("GET", f"{ROUTE}/releases"): Spoken("The releases that ended", list[dict[str, Any]]),
     ("GET", f"{ROUTE}/drills"): Spoken("The last drills, and when the next one is due", Any),
-    ("POST", f"{ROUTE}/drill"): Spoken("Rehearse the way back", Any, dict[str, Any], {}),
+    ("POST", f"{ROUTE}/drill"): Spoken("Rehearse the way back", Any, Wanted, {}),
     ("GET", f"{ROUTE}/shadow"): Spoken(
         "How the answers of a mirror's version compare with stable's", dict[str, Any]
     ),

@@ -190,7 +190,7 @@ class Writer:
         """Raise InUseError while a release of the route runs: nobody would see it go on."""
         key = self.keys.part(route, Part.RELEASE)
         try:
-            reply = await (await self._link()).call("HMGET", key, "running", "id")
+            reply = await (await self._link()).call("HMGET", key, "running", "release")
         except StoreError as error:
             raise of_other_type(error, key, "hash") from None
         match reply:

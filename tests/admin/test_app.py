@@ -17,9 +17,11 @@ async def test_the_table_holds_every_call_there_is(side: Running) -> None:
     }
 
 
-async def test_every_call_succeeds(side: Running) -> None:
+async def test_every_call_succeeds(side: Running, store: Server) -> None:
     side.workers.append(side.worker())
     for (method, _), call in CALLS.items():
+        if (method, call.path) == ("DELETE", "/api/v1/routes/chat"):
+            store.execute("HSET", "gray:route:chat:release", "running", "0")
         answer = await side.ask(method, call.path, call.content)
         assert answer.status == call.status, (call, answer)
         assert answer.headers["Content-Type"].partition(";")[0] == call.kind, call

@@ -210,7 +210,7 @@ async def test_A18_whatever_is_sent_it_is_done_or_refused(side: Running) -> None
 async def test_a_route_is_not_deleted_while_a_release_of_it_runs(
     side: Running, store: Server
 ) -> None:
-    store.execute("HSET", "gray:route:chat:release", "id", "r-1", "running", "1")
+    store.execute("HSET", "gray:route:chat:release", "release", "r-1", "running", "1")
     told = "The release r-1 of chat is running; end it first, with: graygate release abort chat"
     keep = {"routes": {"rank": {"stable": "v1", "versions": {"v1": "http://10.0.0.4:1"}}}}
     for method, path, body in (("DELETE", CHAT, None), ("POST", f"{APPLY}?prune=true", keep)):

@@ -125,7 +125,7 @@ def test_a_file_that_is_there_is_kept_when_the_new_one_fails(up: Live, tmp_path:
         (["whitelist", "import", "chat", "v2"], 2, "Missing argument 'FILE|-'."),
         (["whitelist", "import", "chat", "v2", "nowhere"], 2, "nowhere cannot be read: No such"),
         (["whitelist", "import", "chat", "v2", "-", "--replace"], 2, "there is nobody to ask"),
-        (["whitelist", "import", "chat", "v9", "-"], 1, "route/chat/whitelist/v9 belongs"),
+        (["whitelist", "import", "chat", "v9", "-"], 1, "the whitelist of v9 of chat belongs"),
         (["blacklist", "import", "ghost", "-"], 1, "There is no route ghost in the store."),
         (["whitelist", "export", "chat", "v9"], 1, "'v9' is no version of this route;"),
         (["blacklist", "export", "ghost"], 1, "There is no route 'ghost' in force;"),

@@ -71,8 +71,8 @@ def test_more_ids_than_are_printed_are_told_apart_from_the_ids(up: Live) -> None
     assert done.stderr == "2 of 3 ids; --most shows more.\n"
 
 
-def test_ids_come_out_as_they_are_where_no_terminal_is(up: Live) -> None:
-    up.out("blacklist", "add", "chat", "\x1b[2Jeve")
+def test_ids_come_out_as_they_are_where_no_terminal_is(up: Live, store: Server) -> None:
+    store.execute("SADD", "gray:route:chat:blacklist", "\x1b[2Jeve")
     assert up.out("blacklist", "list", "chat") == "\x1b[2Jeve\n"
 
 
@@ -98,7 +98,7 @@ def test_a_failure_on_the_way_says_how_far_it_got(
         (["blacklist", "add", "chat", "--file", "nowhere"], 2, "nowhere cannot be read: No such"),
         (["blacklist", "list", "chat", "--most", "0"], 2, "Invalid value for '--most'"),
         (["whitelist", "ad", "chat"], 2, "No such command 'ad'."),
-        (["whitelist", "add", "chat", "v9", "a"], 1, "route/chat/whitelist/v9 belongs to no"),
+        (["whitelist", "add", "chat", "v9", "a"], 1, "the whitelist of v9 of chat belongs to no"),
         (["whitelist", "list", "chat", "v9"], 1, "'v9' is no version of this route;"),
         (["blacklist", "add", "ghost", "a"], 1, "There is no route ghost in the store."),
         (["blacklist", "list", "ghost"], 1, "There is no route 'ghost' in force;"),

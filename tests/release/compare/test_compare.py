@@ -83,7 +83,7 @@ class TestCodings:
         ("body", "coding", "words"),
         [
             (b"x", "gzip", "no whole gzip"),
-            (gzip.compress(b"x" * 99)[:-9], "gzip", "whole"),
+            (gzip.compress(b"x" * 99, mtime=0)[:-9], "gzip", "whole"),
             (b"x", "br", "is not read"),
             (b"x", "zstd", "is not read"),
         ],
