@@ -62,5 +62,5 @@ def test_reports_are_shown_newest_first_with_their_times(up: Live, store: Server
 def test_what_cannot_be_had_is_refused_in_words(up: Live) -> None:
     refused = up.run("drill", "start", "chat", "--rate", "100000")
     assert refused.exit_code == ExitCode.FAILED
-    assert "Such a drill cannot be had" in refused.stderr
+    assert "The body cannot be used: Expected `float` <= 200.0" in refused.stderr
     assert up.run("drill", "start", "nowhere").exit_code != 0
