@@ -12,10 +12,9 @@ import msgspec
 from gateway.cli import bulk
 from gateway.cli.client import Gateway
 from gateway.cli.gateway_flags import gateway_flags, why_flag
-from gateway.cli.ids import Progress, portions, read_ids
-from gateway.cli.picture import Written
+from gateway.cli.ids import read_ids
+from gateway.cli.sending import send_ids
 from gateway.cli.shown import count, plain, print_json
-from gateway.errors import GraygateError
 
 R = TypeVar("R")
 
@@ -129,29 +128,14 @@ def _given(ids: tuple[str, ...], file: str | None) -> list[str]:
 def _change(
     gateway: Gateway, as_json: bool, path: tuple[str, ...], act: str, ids: list[str], why: str
 ) -> None:
-    progress = Progress(len(ids))
-    is_changed, revision = False, 0
-    for portion in portions(ids):
-        try:
-            reply = gateway.call("POST", "routes", *path, content={act: portion, "why": why})
-        except GraygateError as error:
-            if not progress.done:
-                raise
-            # Told as what it is, with what a person needs to go on: a list may be half written.
-            raise type(error)(
-                f"{error} The first {progress.done} of {len(ids)} ids were done before; "
-                "send the whole file again, what is done already does no harm."
-            ) from None
-        written = reply.read(Written)
-        is_changed, revision = is_changed or written.changed, written.revision
-        progress.add(len(portion))
+    written = send_ids(gateway, ("routes", *path), act, ids, why)
     if as_json:
-        print_json(msgspec.json.encode(Written(revision, is_changed)))
+        print_json(msgspec.json.encode(written))
         return
     place = {"add": "on the list", "remove": "off the list"}[act]
-    before = "" if is_changed else " as before"
+    before = "" if written.changed else " as before"
     told = f"{count(len(ids), 'id', 'ids')} {place}{before}"
-    click.echo(f"{' '.join(path)}: {told}; revision {revision}.")
+    click.echo(f"{' '.join(path)}: {told}; revision {written.revision}.")
 
 
 def _print(gateway: Gateway, as_json: bool, path: tuple[str, ...], most: int) -> None:

@@ -10,10 +10,11 @@ import msgspec
 from gateway.cli.client import Gateway
 from gateway.cli.consent import ask, require_somebody_to_ask
 from gateway.cli.gateway_flags import gateway_flags, revision_flag, why_flag, yes_flag
-from gateway.cli.ids import Progress, portions, read_ids
+from gateway.cli.ids import read_ids
 from gateway.cli.picture import Written
+from gateway.cli.sending import send_ids
 from gateway.cli.shown import count, local_time, plain, print_json, table
-from gateway.errors import GraygateError, NotFoundError
+from gateway.errors import NotFoundError
 
 
 class _Segment(msgspec.Struct):
@@ -197,29 +198,14 @@ def _change(
     gateway: Gateway, as_json: bool, segment: str, act: str, ids: list[str], why: str,
     revision: int | None,
 ) -> None:  # fmt: skip
-    progress = Progress(len(ids))
-    is_changed, stands = False, 0
-    for portion in portions(ids):
-        content = {act: portion, "why": why}
-        try:
-            reply = gateway.call("POST", "segments", segment, content=content, revision=revision)
-        except GraygateError as error:
-            if not progress.done:
-                raise
-            raise type(error)(
-                f"{error} The first {progress.done} of {len(ids)} ids were done before; "
-                "send the whole file again, what is done already does no harm."
-            ) from None
-        written = reply.read(Written)
-        is_changed, stands = is_changed or written.changed, written.revision
-        revision = None if revision is None else stands
-        progress.add(len(portion))
+    written = send_ids(gateway, ("segments", segment), act, ids, why, revision)
     if as_json:
-        print_json(msgspec.json.encode(Written(stands, is_changed)))
+        print_json(msgspec.json.encode(written))
         return
     place = {"add": "in", "remove": "out"}[act]
-    before = "" if is_changed else " as before"
-    click.echo(f"{segment}: {count(len(ids), 'id', 'ids')} {place}{before}; revision {stands}.")
+    before = "" if written.changed else " as before"
+    told = f"{count(len(ids), 'id', 'ids')} {place}{before}"
+    click.echo(f"{segment}: {told}; revision {written.revision}.")
 
 
 def _told(segment: str, entry: _Entry) -> str:

@@ -103,6 +103,7 @@ async def test_what_goes_wrong_in_a_look_does_not_end_the_looking(
         raise RuntimeError("oh")
 
     monkeypatch.setattr(Running, "counted", property(broken), raising=False)
-    side.store.status.is_from_disk = side.store.status.is_from_disk
     await until(lambda: "A look around failed." in caplog.text, "it is logged")
     monkeypatch.undo()
+    side.counted = panicking()
+    await until(lambda: ("chat", "panic", "v2") in told(side, "alarm"), "it looks on")
