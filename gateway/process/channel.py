@@ -7,7 +7,8 @@ feed workers of the release before it for as long as a replacement takes.
     worker  -> control   Hello, once; Holds after each Update it routes by; Totals every second;
                          Strata in each second in which something happened that it tells of;
                          Pairs and Answers, as long as there is room for them
-    control -> worker    Update: all of it first, then only what changed
+    control -> worker    Update: all of it first, then only what changed; Kept after the totals of a
+                         worker that ends
 """
 
 from __future__ import annotations
@@ -95,6 +96,11 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     shed: dict[str, int] = {}
     dropped: dict[str, int] = {}
     vitals: Vitals = Vitals()
+    is_last: bool = False  # the worker ends when it has heard that control has it
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
+    """Control has written down the last totals of the worker, which may end now."""
 
 
 class Strata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strata"):
@@ -119,14 +125,15 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
     entries: tuple[tuple[str, str, bytes], ...]
 
 
+ToWorker = Update | Kept
 ToControl = Hello | Holds | Totals | Strata | Pairs | Answers
 
 _encoder = msgspec.msgpack.Encoder()
-_to_worker = msgspec.msgpack.Decoder(Update)
+_to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
 _to_control: msgspec.msgpack.Decoder[ToControl] = msgspec.msgpack.Decoder(ToControl)
 
 
-def encode(message: Update | ToControl) -> bytes:
+def encode(message: ToWorker | ToControl) -> bytes:
     """The frame of a message; refuses one that the other side would not take."""
     body = _encoder.encode(message)
     if len(body) > MAX_FRAME_BYTES:
@@ -134,7 +141,7 @@ def encode(message: Update | ToControl) -> bytes:
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 
-def decode_for_worker(body: bytes) -> Update:
+def decode_for_worker(body: bytes) -> ToWorker:
     try:
         return _to_worker.decode(body)
     except msgspec.DecodeError as error:

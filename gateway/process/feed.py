@@ -23,6 +23,7 @@ from gateway.process.channel import (
     FrameReader,
     Hello,
     Holds,
+    Kept,
     Pairs,
     Strata,
     ToControl,
@@ -61,6 +62,7 @@ class _Link:
         self.sent: Snapshot | None = None  # the newest one it was sent
         self.unconfirmed: list[Snapshot] = []
         self.wake = asyncio.Event()
+        self.is_ending = False  # it has said its last counts, and needs no table
 
     def confirm(self, sequence: int) -> None:
         self.held = sequence
@@ -190,6 +192,9 @@ class Feed:
             case Totals():
                 if self.ledger.put(link.hello.worker, link.hello.born, message):
                     self._books.keep(link.hello.worker, link.hello.born, message)
+                if message.is_last:
+                    link.is_ending = True
+                    link.writer.write(encode(Kept()))
             case Strata():
                 self.strata.put(message)
             case Pairs(pairs=pairs):
@@ -205,7 +210,7 @@ class Feed:
             await self._keep_sending(link)
 
     async def _keep_sending(self, link: _Link) -> None:
-        while True:
+        while not link.is_ending:
             current = self._current
             if current is not None and current is not link.sent:
                 frame = self._frame(link.sent, current)

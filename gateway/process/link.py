@@ -8,11 +8,14 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from gateway.errors import ChannelError
 from gateway.process.channel import (
     FrameReader,
     Hello,
     Holds,
+    Kept,
     Strata,
     Totals,
     Update,
@@ -83,6 +86,8 @@ class Link:
             while data := await reader.read(_READ_BYTES):
                 for body in frames.feed(data):
                     update = decode_for_worker(body)
+                    if isinstance(update, Kept):
+                        continue
                     self._take(update)
                     has_followed = True
                     writer.write(encode(Holds(sequence=update.sequence)))
@@ -131,27 +136,51 @@ class Link:
     async def finish(self) -> None:
         """Says the last counts, when `run` has been cancelled and nothing more is counted.
 
-        On a connection of its own: whether the one before has brought everything to a control that
-        may just have been replaced cannot be known, and saying it twice does no harm.
+        On a connection of its own, and again until control says that it has them: one that is being
+        replaced accepts a connection and ends without having read it. Control confirms while it
+        reads, so that of what is said again nothing has been heard before.
         """
-        with contextlib.suppress(OSError, TimeoutError):
+        totals = encode(replace(self._count(), is_last=True))
+        farewell = encode(self._hello) + b"".join(self._waiting) + totals
+        self._waiting.clear()
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_SECONDS):
-                while True:
-                    try:
-                        _, writer = await asyncio.open_unix_connection(self._path)
-                        break
-                    except OSError:
-                        await asyncio.sleep(_LEAST_PAUSE_SECONDS)
-                writer.write(encode(self._hello) + encode(self._count()) + b"".join(self._waiting))
-                self._waiting.clear()
-                writer.close()
-                await writer.wait_closed()
+                await self._say_farewell(farewell)
+
+    async def _say_farewell(self, farewell: bytes) -> None:
+        while True:
+            if await self._has_heard(farewell):
+                return
+            await asyncio.sleep(_LEAST_PAUSE_SECONDS)
+
+    async def _has_heard(self, farewell: bytes) -> bool:
+        """Whether the control that is there now confirms it."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(self._path)
+        except OSError:
+            return False
+        try:
+            writer.write(farewell)
+            return await _is_confirmed(reader)
+        except (OSError, ChannelError):
+            return False
+        finally:
+            writer.close()
 
     async def _send_totals(self, writer: asyncio.StreamWriter) -> None:
         while True:
             await asyncio.sleep(_TOTALS_SECONDS)
             writer.write(encode(self._count()))
             await writer.drain()
+
+
+async def _is_confirmed(reader: asyncio.StreamReader) -> bool:
+    """Reads until control says that it has everything, or ends."""
+    frames = FrameReader()
+    while data := await reader.read(_READ_BYTES):
+        if any(isinstance(decode_for_worker(body), Kept) for body in frames.feed(data)):
+            return True
+    return False
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

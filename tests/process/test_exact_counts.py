@@ -35,7 +35,16 @@ def counted(gateway: Gateway) -> int:
 
 
 def wait_counted(gateway: Gateway, count: int) -> None:
-    wait_until(lambda: counted(gateway) == count, f"{count} requests are counted")
+    seen: set[int] = set()
+
+    def is_so() -> bool:
+        seen.add(counted(gateway))
+        return count in seen
+
+    try:
+        wait_until(is_so, f"{count} requests are counted")
+    except AssertionError as late:
+        raise AssertionError(f"{late}; seen: {sorted(seen)}") from None
 
 
 def ask(gateway: Gateway, count: int) -> None:

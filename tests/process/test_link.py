@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from gateway.process.channel import Hello, Totals, Update
+from gateway.process.channel import (
+    FrameReader,
+    Hello,
+    Kept,
+    Strata,
+    ToControl,
+    Totals,
+    Update,
+    decode_for_control,
+    encode,
+)
 from gateway.process.link import Link
 
 SECONDS = 5.0
@@ -76,3 +86,44 @@ async def test_what_may_be_lost_is_offered_only_where_there_is_room(tmp_path: Pa
         control.hang_up()
         following.cancel()
         await asyncio.wait([following], timeout=SECONDS)
+
+
+class Heirs:
+    """One control after the other; all but the last end before they have read anything."""
+
+    def __init__(self, dying: int) -> None:
+        self._dying = dying
+        self.connections = 0
+        self.heard: list[ToControl] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        if self.connections > self._dying:
+            frames = FrameReader()
+            while not any(isinstance(one, Totals) for one in self.heard):
+                data = await reader.read(65536)
+                self.heard += [decode_for_control(body) for body in frames.feed(data)]
+            writer.write(encode(Update(sequence=1, is_full=True)) + encode(Kept()))
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def test_the_last_counts_are_said_until_a_control_confirms_that_it_has_them(
+    tmp_path: Path,
+) -> None:
+    heirs = Heirs(dying=3)
+    path = str(tmp_path / "c")
+    counts = Totals(decisions=(("chat", "v1", "split", 7),))
+    strata = Strata(sent=1)
+    async with await asyncio.start_unix_server(heirs.serve, path):
+        link = Link(path, Hello(worker=0, pid=1, born=1), ignore, lambda: counts)
+        link.say(strata)
+        await asyncio.wait_for(link.finish(), SECONDS)
+    assert heirs.connections == 4
+    hello, *said, totals = heirs.heard
+    assert isinstance(hello, Hello)
+    assert said == [strata]
+    assert isinstance(totals, Totals)
+    assert totals.is_last
+    assert totals.decisions == counts.decisions

@@ -45,8 +45,14 @@ def revision(store: Store) -> int:
 
 
 def is_settled(store: Store) -> bool:
-    """Nothing waits to be recorded."""
-    return not store._lists.pending and not store._keeper.unrecorded
+    """Nothing waits to be recorded, and what was recorded is in force."""
+    if store._lists.pending or store._keeper.unrecorded:
+        return False
+    readings = {name: store.reading(name) for name in store.snapshot.routes}
+    return all(
+        reading is None or reading.raw.revision == store.snapshot.routes[name].revision
+        for name, reading in readings.items()
+    )
 
 
 def is_refused(store: Store, key: str) -> bool:
