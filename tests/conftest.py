@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from inspect import iscoroutinefunction
@@ -21,6 +22,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "fuzz: as long as GRAYGATE_FUZZ_SECONDS says (each), a moment by default"
     )
+    # A shell starts what runs in its background deaf to Ctrl-C, and children inherit that; tests
+    # that press it would wait for ever.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
