@@ -44,7 +44,8 @@ def announce(settings: Settings, addresses: Addresses) -> None:
         data_url=addresses.data_url,
         admin_url=addresses.admin_url,
         store_url=settings.redis.url,
-        admin_cert=str(Path(settings.admin.tls_cert).resolve()) if settings.admin.tls_cert else "",
+        # Not where links lead: those of Kubernetes and certbot lead elsewhere after a renewal.
+        admin_cert=str(Path(settings.admin.tls_cert).absolute()) if settings.admin.tls_cert else "",
     )
     try:
         write_run_file(RUN_FILE, running)

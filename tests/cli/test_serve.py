@@ -11,7 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from gateway.cli.serve import announce
+from gateway.config.settings import Admin, Settings
 from gateway.process.runfile import RUN_FILE, read_run_file
+from gateway.process.supervisor import Addresses
 from tests.servers import Valkey, wait_until
 
 # The command by itself, inside the program that turns errors into sentences.
@@ -52,6 +57,21 @@ def test_it_tells_where_it_is_for_as_long_as_it_runs(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
         assert not file.exists()
+
+
+def test_a_certificate_is_told_by_the_path_that_stays_through_renewals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("first").mkdir()
+    Path("first", "tls.crt").touch()
+    Path("data").symlink_to("first")  # as Kubernetes mounts a secret
+    Path("tls.crt").symlink_to("data/tls.crt")
+    settings = Settings(admin=Admin(tls_cert="tls.crt", tls_key="tls.key"))
+    announce(settings, Addresses("http://127.0.0.1:1", "https://127.0.0.1:2"))
+    running = read_run_file(RUN_FILE)
+    assert running is not None
+    assert running.admin_cert == str(tmp_path / "tls.crt")
 
 
 def test_a_taken_port_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from gateway import __version__
 from gateway.cli.entry import graygate
 from gateway.config.load import load
+from gateway.config.variables import GATEWAY_CA_VARIABLE
 from gateway.process.slots import CONTROL_END_SECONDS
 from gateway.process.supervisor import _DRAIN_GRACE_SECONDS
 from tests.deploy.charting import CHART, ROOT, Rendered, Values, default_values, render
@@ -40,7 +41,15 @@ ACCEPTED: dict[str, Values] = {
         "redis": {"url": "rediss://store:6380/0", "tlsSecret": "store-tls", "tlsClient": True},
         "secrets": {"existingSecret": "mine", "keys": list(SECRETS)},
         "tls": {"secret": "models-tls"},
+        "adminTls": {"secret": "admin-tls", "caKey": "ca.crt"},
+        "serviceMonitor": {"enabled": True},
         "image": {"repository": "mirror/graygate", "digest": "sha256:" + "0" * 64},
+    },
+    "trusted by all": {
+        "redis": URL,
+        "tls": {"secret": "shared", "certKey": "data.pem", "keyKey": "data.key"},
+        "adminTls": {"secret": "shared", "certKey": "admin.pem", "keyKey": "admin.key"},
+        "serviceMonitor": {"enabled": True},
     },
     "everything": {
         "redis": {**URL, "prefix": "team:"},
@@ -125,6 +134,11 @@ REFUSED: dict[str, tuple[Values, str]] = {
         "keys",
     ),
     "a client certificate from nowhere": ({"redis": {**URL, "tlsClient": True}}, "tlsSecret"),
+    "an authority from nowhere": ({"redis": URL, "adminTls": {"caKey": "ca.crt"}}, "adminTls"),
+    "a key that no secret has": (
+        {"redis": URL, "tls": {"secret": "a", "certKey": "b/c"}},
+        "certKey",
+    ),
     "a route without a gateway": ({"redis": URL, "httpRoute": {"enabled": True}}, "parentRefs"),
     "an ingress without a host": ({"redis": URL, "ingress": {"enabled": True}}, "ingress.hosts"),
 }
@@ -275,6 +289,63 @@ def test_services_and_probes_lead_to_ports_that_there_are(rendered: dict[str, Re
         assert container[f"{probe}Probe"]["httpGet"] == {"path": path, "port": "admin"}
 
 
+@pytest.mark.parametrize(
+    ("name", "secret", "keys"),
+    [
+        ("secure", "admin-tls", ["tls.crt", "tls.key"]),
+        ("trusted by all", "shared", ["admin.pem", "admin.key"]),
+    ],
+)
+def test_an_admin_port_with_a_certificate_is_asked_by_tls_everywhere(
+    name: str, secret: str, keys: list[str], rendered: dict[str, Rendered]
+) -> None:
+    chart = rendered[name]
+    [mounted] = [v["secret"] for v in chart.pod()["volumes"] if v["name"] == "admin-tls"]
+    assert mounted["secretName"] == secret
+    assert [item["key"] for item in mounted["items"]] == keys
+    assert [item["path"] for item in mounted["items"]] == ["tls.crt", "tls.key"]
+    for probe in ("startup", "liveness", "readiness"):
+        assert chart.container()[f"{probe}Probe"]["httpGet"]["scheme"] == "HTTPS"
+    [port] = chart.one("Service", "-admin")["spec"]["ports"]
+    assert (port["name"], port["appProtocol"]) == ("admin", "https")
+    [container] = chart.one("Pod")["spec"]["containers"]
+    assert "https://gray-graygate-admin.models.svc:8081" in container["args"]
+    [endpoint] = chart.one("ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["scheme"] == "https"
+    assert endpoint["tlsConfig"]["serverName"] == "gray-graygate-admin.models.svc"
+    assert "GRAYGATE_GATEWAY=https://localhost:8081" in chart.notes
+    assert "http://127.0.0.1" not in chart.notes
+
+
+def test_the_authority_of_the_admin_port_is_given_to_those_who_check_it(
+    rendered: dict[str, Rendered],
+) -> None:
+    chart = rendered["secure"]
+    [endpoint] = chart.one("ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["tlsConfig"]["ca"] == {"secret": {"name": "admin-tls", "key": "ca.crt"}}
+    tester = chart.one("Pod")["spec"]
+    [container] = tester["containers"]
+    [mount] = container["volumeMounts"]
+    file = {"name": GATEWAY_CA_VARIABLE, "value": f"{mount['mountPath']}/ca.crt"}
+    assert container["env"] == [file]
+    [volume] = tester["volumes"]  # the key is not there
+    assert volume["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
+    assert r"{.data.ca\.crt}" in chart.notes
+    other = rendered["trusted by all"]
+    assert "ca" not in other.one("ServiceMonitor")["spec"]["endpoints"][0]["tlsConfig"]
+    assert "volumes" not in other.one("Pod")["spec"]
+    assert GATEWAY_CA_VARIABLE not in other.notes
+
+
+def test_without_a_certificate_nobody_asks_by_tls(rendered: dict[str, Rendered]) -> None:
+    chart = rendered["everything"]
+    [endpoint] = chart.one("ServiceMonitor")["spec"]["endpoints"]
+    assert not {"scheme", "tlsConfig"} & endpoint.keys()
+    [port] = chart.one("Service", "-admin")["spec"]["ports"]
+    assert port["appProtocol"] == "http"
+    assert "https://" not in chart.notes
+
+
 def test_names_by_which_the_admin_port_is_called_are_its_own(rendered: dict[str, Rendered]) -> None:
     chart = rendered["everything"]
     data = chart.one("ConfigMap", "gray-graygate")["data"]["gateway.toml"]
@@ -284,7 +355,8 @@ def test_names_by_which_the_admin_port_is_called_are_its_own(rendered: dict[str,
     [container] = chart.one("Pod")["spec"]["containers"]
     done = CliRunner().invoke(graygate, [*container["args"], "--help"])
     assert done.exit_code == 0
-    assert f"http://{service}:8081" in container["args"]
+    assert f"http://{service}.models.svc:8081" in container["args"]
+    assert "volumes" not in chart.one("Pod")["spec"]
 
 
 def test_the_rules_of_the_chart_are_those_of_the_project(rendered: dict[str, Rendered]) -> None:

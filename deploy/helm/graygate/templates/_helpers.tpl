@@ -42,6 +42,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- default (include "graygate.fullname" .) .Values.secrets.existingSecret }}
 {{- end }}
 
+{{- define "graygate.adminScheme" -}}
+{{- ternary "https" "http" (ne .Values.adminTls.secret "") }}
+{{- end }}
+
+{{/* The name that a certificate of the admin port must bear. */}}
+{{- define "graygate.adminName" -}}
+{{- printf "%s-admin.%s.svc" (include "graygate.fullname" .) .Release.Namespace }}
+{{- end }}
+
 {{/* The store's URL, out of what the values say of it. */}}
 {{- define "graygate.redisUrl" -}}
 {{- $sentinel := .Values.redis.sentinel }}
@@ -77,6 +86,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $_ := set $listen "tls_key" "/etc/graygate/tls/tls.key" }}
 {{- end }}
 {{- $admin := dict "host" "0.0.0.0" "port" 8081 "hosts" (concat $names .Values.adminService.hosts) }}
+{{- if .Values.adminTls.secret }}
+{{- $_ := set $admin "tls_cert" "/etc/graygate/admin-tls/tls.crt" }}
+{{- $_ := set $admin "tls_key" "/etc/graygate/admin-tls/tls.key" }}
+{{- end }}
 {{- $own := dict "listen" $listen "admin" $admin "redis" $redis "process" (dict "state_dir" "/var/lib/graygate/state") }}
 {{- mergeOverwrite $own (deepCopy .Values.settings) | toJson }}
 {{- end }}
