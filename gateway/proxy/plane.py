@@ -291,11 +291,15 @@ class DataPlane:
 
 def _most_connections(wanted: int | str) -> int:
     """Half of the descriptors: each connection may need another one upstream."""
-    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if isinstance(wanted, int):
-        return min(wanted, max(descriptors // 2, 1))
     with contextlib.suppress(ValueError, OSError):
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        descriptors = hard
-    return max(descriptors // 2, 1)
+    half = max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2, 1)
+    if not isinstance(wanted, int):
+        return half
+    if wanted > half:
+        _log.warning(
+            "limits.connections is %d, but this worker takes %d at most: a connection needs two "
+            "descriptors, and ulimit -Hn allows %d.", wanted, half, half * 2,
+        )  # fmt: skip
+    return min(wanted, half)

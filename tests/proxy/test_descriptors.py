@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.proxy import plane
 from gateway.routing.spec import RouteSpec, VersionSpec
 from tests.process.harness import Gateway, Model, is_alive, wait_until
 
@@ -66,3 +67,18 @@ def is_served(gateway: Gateway) -> bool:
         return gateway.get()[0] == 200
     except OSError:
         return False
+
+
+def test_L07_a_worker_takes_the_hard_limit_for_its_own_and_says_when_that_is_too_little(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    half = before[1] // 2
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, before[1]), before[1]))
+        assert plane._most_connections(half) == half
+        assert not caplog.records
+        assert plane._most_connections(half + 1) == half
+        assert f"limits.connections is {half + 1}" in caplog.text
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
