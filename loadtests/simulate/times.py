@@ -96,7 +96,7 @@ def strata(
     for second in range(seconds):
         candidate = _timed(other.draw(dice, poisson(dice, RATE * share)))
         stable = _timed(same.draw(dice, poisson(dice, RATE * (1.0 - share))))
-        taken = [cutter.take(cut, candidate, stable) for cut in cutter.cuts]
+        taken = cutter.take(cutter.cuts, candidate, stable)
         yield Stratum(
             second=second,
             weight=share,

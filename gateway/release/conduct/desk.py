@@ -27,7 +27,7 @@ from gateway.release.machine.people import refusal
 from gateway.release.machine.status import Command, Status, Verb, begin
 from gateway.release.machine.status import decode as decode_status
 from gateway.release.machine.status import encode as encode_status
-from gateway.release.machine.turn import NOTHING_SEEN, Turn
+from gateway.release.machine.turn import Observed, Turn
 from gateway.release.plan.forecast import explain, forecast
 from gateway.release.plan.plan import Plan, to_document
 from gateway.release.plan.read import read_plan
@@ -161,7 +161,9 @@ class Desk:
             verb=cast("Verb", verb), by=author.by, at=self._clock(), why=author.why, about=about,
             id=secrets.token_hex(8),
         )  # fmt: skip
-        why_not = refusal(Turn(view.status, None, self._clock(), NOTHING_SEEN), command)
+        look = await self._store.releases.look(route, view.status.candidate)
+        seen = Observed(stable=look.stable or None)
+        why_not = refusal(Turn(view.status, None, self._clock(), seen), command)
         if why_not:
             raise RefusedError(f"{verb} is refused: {why_not}.")
         await self._store.releases.command(route, msgspec.json.encode(command))

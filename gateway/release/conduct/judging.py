@@ -97,12 +97,14 @@ class ReleaseJudging:
         weight: float,
         metrics: Sequence[MetricVerdict] = (),
         gateways: Iterable[str] | None = None,
+        *,
+        is_baking: bool = False,
     ) -> Evidence | None:
-        """None as long as it only learns."""
+        """None as long as it only learns; in the bake errors that rise late are watched for."""
         if self._judge is None or self._accumulator is None:
             return None
         for stratum in self._accumulator.close(now, gateways):
-            self._judge.observe(stratum)
+            self._judge.observe(stratum, is_baking=is_baking)
         return self._judge.evidence(now, weight, metrics)
 
     def mark(self) -> None:

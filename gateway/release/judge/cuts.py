@@ -7,7 +7,9 @@ has passed, and nobody is judged only by those who survived. The same cut is tak
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from math import ceil
 
 import msgspec
@@ -33,6 +35,9 @@ class Timed(msgspec.Struct):
         self.finished += cell.finished
         for metric, added in histograms(cell).items():
             known = self.of(metric)
+            if not known:
+                known.update(added)  # so it is nearly always: one gateway, one batch
+                continue
             for bucket, count in added.items():
                 known[bucket] = known.get(bucket, 0) + count
 
@@ -46,10 +51,12 @@ class Timed(msgspec.Struct):
 
         First byte and gap are told when a request has ended; who has not may yet have none.
         """
+        timed = sum(self.of(metric).values())
         if metric != "total":
-            return sum(self.of(metric).values())
-        without = self.finished - sum(self.total.values())
-        return max(self.arrived - max(without, 0), 0)
+            return timed
+        without = self.finished - timed
+        # The batch that told of the arrivals may be lost, and a later one not.
+        return max(self.arrived - max(without, 0), timed)
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -58,6 +65,11 @@ class Cut(msgspec.Struct, frozen=True):
     metric: str
     place: int  # of the threshold; -1 is the rank
     wait: int
+    name: str = ""  # for what is pending
+
+    @property
+    def is_rank(self) -> bool:
+        return self.place < 0
 
 
 def cuts_of(settings: JudgeSettings, baseline: Baseline) -> tuple[Cut, ...]:
@@ -68,7 +80,8 @@ def cuts_of(settings: JudgeSettings, baseline: Baseline) -> tuple[Cut, ...]:
             continue
         furthest = max(slides_of(settings, metric))
         for place, bucket in [*enumerate(scale.thresholds), (-1, scale.cap)]:
-            cuts.append(Cut(metric, place, ceil(edge_of(bucket + furthest))))
+            wait = ceil(edge_of(bucket + furthest))
+            cuts.append(Cut(metric, place, wait, f"{metric} {place}"))
     totals = sorted(cut.wait for cut in cuts if cut.metric == "total")
     if totals:
         # The others are told when the request has ended. To judge them sooner would be to judge
@@ -94,56 +107,70 @@ class Cutter:
     def __init__(self, settings: JudgeSettings, baseline: Baseline) -> None:
         self.cuts = cuts_of(settings, baseline)
         self._scales: Mapping[str, Scale] = baseline.scales
-        self._scores = {metric: Scores(scale) for metric, scale in baseline.scales.items()}
         self._slides = {metric: slides_of(settings, metric) for metric in settings.latency_margins}
+        judged = {
+            metric: scale for metric, scale in baseline.scales.items() if metric in self._slides
+        }
+        self._scores = {metric: Scores(scale) for metric, scale in judged.items()}
+        self._slid_scores = {m: Scores(scale, self._slides[m]) for m, scale in judged.items()}
 
-    def take(self, cut: Cut, candidate: Timed, stable: Timed) -> TailCounts | RankSums:
-        if cut.place < 0:
-            return self._rank(cut, candidate, stable)
-        return self._tail(cut, candidate, stable)
+    def take(
+        self, cuts: Sequence[Cut], candidate: Timed, stable: Timed
+    ) -> list[TailCounts | RankSums]:
+        """What each of these cuts says of one second."""
+        known: dict[str, tuple[_Ordered, _Ordered]] = {}
+        taken: list[TailCounts | RankSums] = []
+        for cut in cuts:
+            metric = cut.metric
+            both = known.get(metric)
+            if both is None:
+                both = known[metric] = (_Ordered(candidate, metric), _Ordered(stable, metric))
+            taken.append(self._rank(metric, *both) if cut.is_rank else self._tail(cut, *both))
+        return taken
 
-    def _tail(self, cut: Cut, candidate: Timed, stable: Timed) -> TailCounts:
+    def _tail(self, cut: Cut, candidate: _Ordered, stable: _Ordered) -> TailCounts:
         metric, threshold = cut.metric, self._scales[cut.metric].thresholds[cut.place]
-        candidate_n, stable_n = candidate.judged(metric), stable.judged(metric)
-        slides = self._slides[metric]
         return TailCounts(
             metric=metric,
             cut=cut.place,
-            candidate_n=candidate_n,
-            candidate_over=[
-                _over(candidate.of(metric), candidate_n, threshold + slide) for slide in slides
-            ],
-            stable_n=stable_n,
-            stable_over=_over(stable.of(metric), stable_n, threshold),
+            candidate_n=candidate.judged,
+            candidate_over=[candidate.over(threshold + slide) for slide in self._slides[metric]],
+            stable_n=stable.judged,
+            stable_over=stable.over(threshold),
         )
 
-    def _rank(self, cut: Cut, candidate: Timed, stable: Timed) -> RankSums:
-        metric, scores = cut.metric, self._scores[cut.metric]
-        candidate_n, stable_n = candidate.judged(metric), stable.judged(metric)
+    def _rank(self, metric: str, candidate: _Ordered, stable: _Ordered) -> RankSums:
         return RankSums(
             metric=metric,
-            candidate_n=candidate_n,
-            candidate=[
-                _sums(scores, candidate.of(metric), candidate_n, slide)
-                for slide in self._slides[metric]
-            ],
-            stable_n=stable_n,
-            stable=_sums(scores, stable.of(metric), stable_n, 0),
+            candidate_n=candidate.judged,
+            candidate=candidate.sums(self._slid_scores[metric]),
+            stable_n=stable.judged,
+            stable=stable.sums(self._scores[metric])[0],
         )
 
 
-def _over(histogram: Mapping[int, int], judged: int, threshold: int) -> int:
-    below = sum([count for bucket, count in histogram.items() if bucket < threshold])
-    return max(judged - below, 0)
+class _Ordered:
+    """One version's times by one metric, summed up once for all thresholds that are due."""
+
+    __slots__ = ("_below", "_buckets", "_histogram", "judged")
+
+    def __init__(self, timed: Timed, metric: str) -> None:
+        self._histogram = timed.of(metric)
+        self._buckets = sorted(self._histogram)
+        # How many are below each of the buckets, and at the end how many there are.
+        self._below = [0, *accumulate(map(self._histogram.__getitem__, self._buckets))]
+        self.judged = timed.judged(metric)
+
+    def over(self, threshold: int) -> int:
+        return self.judged - self._below[bisect_left(self._buckets, threshold)]
+
+    def sums(self, scores: Scores) -> list[list[float]]:
+        return scores.slid_sums(self._histogram, self.judged - self._below[-1])
 
 
-def _sums(scores: Scores, histogram: Mapping[int, int], judged: int, slide: int) -> list[float]:
-    return scores.sums(histogram, judged - sum(histogram.values()), slide)
-
-
-def due(cuts: tuple[Cut, ...], taken: int, waited: int) -> Iterator[Cut]:
+def due(cuts: tuple[Cut, ...], taken: int, waited: int) -> tuple[Cut, ...]:
     """Those that come after the first `taken` and have waited long enough."""
-    for cut in cuts[taken:]:
-        if cut.wait > waited:
-            return
-        yield cut
+    end = taken
+    while end < len(cuts) and cuts[end].wait <= waited:
+        end += 1
+    return cuts[taken:end]

@@ -32,6 +32,8 @@ class FamilyEvidence(msgspec.Struct, frozen=True, kw_only=True):
     stable_n: int = 0
     stable_bad: int = 0
     why: str = ""
+    # In the bake: errors began to rise, whatever the evidence of the whole release still says.
+    rose_late: bool = False
 
 
 class MetricVerdict(msgspec.Struct, frozen=True, kw_only=True):

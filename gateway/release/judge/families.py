@@ -7,6 +7,7 @@ from math import inf, log
 import msgspec
 
 from gateway.release.judge.baseline import Baseline
+from gateway.release.judge.counts import Counts
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import RankSums, TailCounts
 from gateway.release.statistics.curve import Curve
@@ -33,28 +34,6 @@ def error_margin(settings: JudgeSettings, noise: float | None, share: float) -> 
         return named
     is_noisy = share >= LARGE_SHARE if noise is None else noise > NOISY
     return NOISY_MARGIN if is_noisy else 1.0
-
-
-class Counts(msgspec.Struct):
-    """Bad ones of all, on both versions."""
-
-    candidate: int = 0
-    candidate_bad: int = 0
-    stable: int = 0
-    stable_bad: int = 0
-
-    def add(self, candidate: int, candidate_bad: int, stable: int, stable_bad: int) -> None:
-        self.candidate += candidate
-        self.candidate_bad += candidate_bad
-        self.stable += stable
-        self.stable_bad += stable_bad
-
-    def excess(self) -> float:
-        """By how much the candidate's rate is higher."""
-        if not self.candidate:
-            return 0.0
-        stable = self.stable_bad / self.stable if self.stable else 0.0
-        return self.candidate_bad / self.candidate - stable
 
 
 class RateFamily(msgspec.Struct):

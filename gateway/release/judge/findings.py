@@ -7,8 +7,10 @@ from math import isfinite
 
 from gateway.release.judge import words
 from gateway.release.judge.baseline import Baseline
+from gateway.release.judge.counts import Counts
 from gateway.release.judge.evidence import Evidence, FamilyEvidence, MetricVerdict, Verdict
-from gateway.release.judge.families import Counts, RateFamily
+from gateway.release.judge.families import RateFamily
+from gateway.release.judge.late import Late, old_rate
 from gateway.release.judge.memory import CLIENT_ERRORS, ERRORS, LATENCY, JudgeState
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.statistics.curve import Curve
@@ -87,7 +89,21 @@ class Findings:
             return False, False
         e = exp_capped(family.ln_e(self._noise_of(name)))
         holds = e >= settings.hold_at(name) and family.may_hold(settings)
-        return holds, e >= settings.rollback_at(name) and family.may_roll_back(settings)
+        stops = e >= settings.rollback_at(name) and family.may_roll_back(settings)
+        if self._late_alarm(name) is None:
+            return holds, stops
+        return True, stops or settings.is_charged(name)
+
+    def _late_alarm(self, name: str) -> Late | None:
+        """What found errors that began to rise in the bake, if it did."""
+        late = self._state.late
+        if name != ERRORS or late is None or not late.is_alarm(self._settings, self._old_rate()):
+            return None
+        return late
+
+    def _old_rate(self) -> float:
+        family = self._state.rates.get(ERRORS)
+        return old_rate(self._settings, self._baseline, family.counts if family else Counts())
 
     def _noise_of(self, name: str) -> float:
         return self._noise if name == ERRORS else 1.0
@@ -141,10 +157,14 @@ class Findings:
         p: float,
     ) -> FamilyEvidence:
         hold, rollback = self.alarms_of(name)
+        late = self._late_alarm(name)
         estimate, interval = curve.estimate(), curve.interval()
         low, high = interval or (None, None)
         if name == LATENCY:
             why = words.of_latency(self._state.latency)
+        elif late is not None:
+            why = words.of_late(late, self._old_rate())
+            span_seconds = max(span_seconds, late.span_seconds())
         else:
             why = words.of_rates(name, counts, estimate, interval)
         return FamilyEvidence(
@@ -153,7 +173,8 @@ class Findings:
             e_hold=e_hold,
             hold=hold,
             rollback=rollback,
-            is_calm=max(e, e_hold) < self._settings.calm_below,
+            is_calm=late is None and max(e, e_hold) < self._settings.calm_below,
+            rose_late=late is not None,
             fresh_e=fresh_e,
             span_seconds=span_seconds,
             p=p,

@@ -8,7 +8,7 @@ are due. A batch that is later than that makes strata of its own: they add up al
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -253,10 +253,10 @@ class Accumulator:
             waited = state.now - second - 1 - WATERMARK_SECONDS
             if state.now - arrived.told_at < WATERMARK_SECONDS:
                 waited = -1  # what is told late is told in several batches
-            for cut in due(cuts, arrived.taken, waited):
-                arrived.taken += 1
-                if self._is_warm_at(second):
-                    self._take(cut, second, arrived, tails, ranks)
+            ripe = due(cuts, arrived.taken, waited)
+            arrived.taken += len(ripe)
+            if ripe and self._is_warm_at(second):
+                self._take(ripe, second, arrived, tails, ranks)
             if arrived.taken == len(cuts):
                 del state.arrived[second]
         longest = self._settings.stratum_seconds
@@ -278,20 +278,20 @@ class Accumulator:
 
     def _take(
         self,
-        cut: Cut,
+        cuts: Sequence[Cut],
         second: int,
         arrived: Arrived,
         tails: list[Pending[TailCounts]],
         ranks: list[Pending[RankSums]],
     ) -> None:
-        state, settings = self._state, self._settings
-        name, share = f"{cut.metric} {cut.place}", self._share_at(second)
+        state, settings, share = self._state, self._settings, self._share_at(second)
         limits = (settings.stratum_requests, settings.stratum_seconds)
-        counts = self._cutter.take(cut, arrived.candidate, arrived.stable)
-        if isinstance(counts, TailCounts):
-            tails += state.tails.push(name, second, share, counts, *limits)
-        else:
-            ranks += state.ranks.push(name, second, share, counts, *limits)
+        taken = self._cutter.take(cuts, arrived.candidate, arrived.stable)
+        for cut, counts in zip(cuts, taken, strict=True):
+            if isinstance(counts, TailCounts):
+                tails += state.tails.push(cut.name, second, share, counts, *limits)
+            else:
+                ranks += state.ranks.push(cut.name, second, share, counts, *limits)
 
 
 def _add_ended(arm: Arm, cell: Cell) -> None:

@@ -14,9 +14,11 @@ from math import log
 import msgspec
 
 from gateway.release.judge.baseline import Baseline
+from gateway.release.judge.counts import Counts
 from gateway.release.judge.evidence import Evidence, MetricVerdict
-from gateway.release.judge.families import Counts, LatencyFamily, RateFamily, error_margin
+from gateway.release.judge.families import LatencyFamily, RateFamily, error_margin
 from gateway.release.judge.findings import Findings, noise_of
+from gateway.release.judge.late import Late, old_rate
 from gateway.release.judge.memory import CLIENT_ERRORS, ERRORS, JudgeState
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import Arm, EventPair, Stratum
@@ -44,11 +46,15 @@ class Judge:
         packed = msgspec.msgpack.encode(self._state)
         return msgspec.msgpack.decode(packed, type=JudgeState)
 
-    def observe(self, stratum: Stratum) -> None:
-        """Takes one stratum in; once, for what comes twice counts twice."""
+    def observe(self, stratum: Stratum, *, is_baking: bool = False) -> None:
+        """Takes one stratum in; once, for what comes twice counts twice.
+
+        In the bake, past the last stage, errors that begin to rise are watched for as well; that
+        alone takes seconds in their order.
+        """
         state = self._state
         if stratum.candidate.finished or stratum.stable.finished or stratum.candidate.arrived:
-            self._observe_answers(stratum)
+            self._observe_answers(stratum, is_baking=is_baking)
         for pair in stratum.events:
             self._observe_events(stratum, pair)
         if stratum.tails or stratum.ranks:
@@ -58,6 +64,8 @@ class Judge:
         """From here on `fresh_e` counts: for a probe that must confirm old evidence by new."""
         for family in self._state.rates.values():
             family.mark = list(family.draws.logs)
+        if self._state.late is not None:
+            self._state.late = Late()
         for metric in self._state.latency.metrics.values():
             packed = msgspec.msgpack.encode(metric.margin)
             metric.mark = msgspec.msgpack.decode(packed, type=Slower)
@@ -77,7 +85,7 @@ class Judge:
 
     # Taking in.
 
-    def _observe_answers(self, stratum: Stratum) -> None:
+    def _observe_answers(self, stratum: Stratum, *, is_baking: bool) -> None:
         state, settings = self._state, self._settings
         candidate, stable = stratum.candidate, stratum.stable
         self._enter_stage(stratum)
@@ -89,10 +97,13 @@ class Judge:
             state.last_stable = max(stratum.second, state.last_stable or 0)
         self._observe_split(stratum)
         margin = error_margin(settings, self._baseline.noise, stratum.weight)
+        errors = self._errors_of(candidate, stable)
+        if is_baking:
+            self._watch(stratum, errors, margin)
         self._rate(ERRORS).observe(
             stratum.second,
             stratum.weight,
-            self._errors_of(candidate, stable),
+            errors,
             candidate.bad_seconds,
             margin,
             self._noise,
@@ -126,6 +137,18 @@ class Judge:
             max(stable.units, stable_bad),
             stable_bad,
         )
+
+    def _watch(self, stratum: Stratum, errors: Counts, margin: float) -> None:
+        if not errors.candidate:
+            return
+        if self._state.late is None:
+            self._state.late = Late()
+        late = self._state.late
+        if stratum.weight < 1.0:
+            late.observe(stratum.second, errors, margin, self._noise)
+        else:
+            rate = old_rate(self._settings, self._baseline, self._rate(ERRORS).counts)
+            late.observe_alone(stratum.second, errors, rate, self._noise)
 
     def _observe_events(self, stratum: Stratum, pair: EventPair) -> None:
         counts = Counts(pair.candidate_n, pair.candidate_bad, pair.stable_n, pair.stable_bad)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.release.judge.families import LatencyFamily, RateFamily
+from gateway.release.judge.late import Late
 from gateway.release.judge.units import DistinctUnits
 
 ERRORS = "errors"
@@ -27,3 +28,4 @@ class JudgeState(msgspec.Struct):
     last_stable: int | None = None
     candidate_requests: int = 0
     stable_requests: int = 0
+    late: Late | None = None  # from the bake on

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.release.judge.families import Counts, LatencyFamily, shown_cut
+from gateway.release.judge.counts import Counts
+from gateway.release.judge.families import LatencyFamily, shown_cut
+from gateway.release.judge.late import Late
 from gateway.release.statistics.latency import edge_of
 
 _NOUNS = {
@@ -38,6 +40,27 @@ def of_rates(
         f"({share(counts.candidate_bad, counts.candidate)}), "
         f"{counts.stable_bad:,} of {counts.stable:,} on stable "
         f"({share(counts.stable_bad, counts.stable)}){ratio(estimate, interval)}"
+    )
+
+
+def of_late(late: Late, old_rate: float) -> str:
+    """What the watch of the bake found; `old_rate` stands in when nothing is held back."""
+    risen, all_of_it = late.risen(), late.counts
+    before = Counts(
+        all_of_it.candidate - risen.candidate, all_of_it.candidate_bad - risen.candidate_bad
+    )
+    told = (
+        f"errors rose after the promotion: {risen.candidate_bad:,} of {risen.candidate:,} "
+        f"{_NOUNS['errors']} on the candidate within {late.span_seconds()} s "
+        f"({share(risen.candidate_bad, risen.candidate)})"
+    )
+    if before.candidate:
+        told += f", {share(before.candidate_bad, before.candidate)} earlier in the bake"
+    if late.is_alone:
+        return f"{told}; nothing is held back on stable, which had {100.0 * old_rate:.3g} %"
+    return (
+        f"{told}, {risen.stable_bad:,} of {risen.stable:,} on stable at the same time "
+        f"({share(risen.stable_bad, risen.stable)})"
     )
 
 

@@ -34,7 +34,7 @@ def guard(turn: Turn) -> None:
     stopping = tuple(alarm for alarm in raised if alarm.stops)
     if turn.is_manual:
         _advise(turn, raised, stopping)
-    elif stopping and _may_stop(turn):
+    elif stopping and _may_stop(turn, stopping):
         _quarantine(turn, stopping)
     elif raised and turn.status.phase is Phase.HOLD:
         turn.set(held_by=_unique((*turn.status.held_by, *_names(raised))))
@@ -101,18 +101,23 @@ def _advise(turn: Turn, raised: tuple[Alarm, ...], stopping: tuple[Alarm, ...]) 
             turn.tell("calm", "What spoke for a rollback is gone; it is no longer proposed.")
 
 
-def _may_stop(turn: Turn) -> bool:
+def _may_stop(turn: Turn, stopping: tuple[Alarm, ...]) -> bool:
     """Without a holdback nothing tells a bad version from a bad day, so stable must be warm."""
-    status, bake = turn.status, turn.status.plan.bake
-    if not status.baking or bake.holdback > 0 or bake.keep_warm > 0:
+    status = turn.status
+    if not _is_alone(turn) or status.plan.bake.keep_warm > 0:
         return True
     turn.tell_once(
         "not warm",
         "alarm",
         f"{status.candidate} looks bad, but nothing is held back to compare it with and the plan "
-        f"does not keep {status.stable} warm: a person must decide.",
+        f"does not keep {status.stable} warm: a person must decide. {_whys(stopping)}.",
     )
     return False
+
+
+def _is_alone(turn: Turn) -> bool:
+    """Whether the candidate has all traffic: no probe could compare it with anything."""
+    return turn.status.baking and turn.status.plan.bake.holdback == 0
 
 
 def _quarantine(turn: Turn, stopping: tuple[Alarm, ...]) -> None:
@@ -131,7 +136,7 @@ def _quarantine(turn: Turn, stopping: tuple[Alarm, ...]) -> None:
     turn.tell("alarm", f"{status.candidate} is in quarantine, weight 0: {why}.")
     families = {family.name for family in evidence.families}
     is_young = evidence.span_seconds < YOUNG_SECONDS and families.issuperset(names)
-    if is_young and not status.probed and _old_weight(turn) > 0:
+    if is_young and not status.probed and _old_weight(turn) > 0 and not _is_alone(turn):
         turn.set(probe="resting")
         text = (
             f"The evidence rose within {evidence.span_seconds} s: after {said(REST_SECONDS)} one "
@@ -235,7 +240,11 @@ def _is_confirmed(turn: Turn) -> bool:
     status, evidence = turn.status, turn.evidence
     if evidence is None or evidence.at == status.evidence_at_mark:
         return False
-    fresh = [f for f in evidence.families if f.rollback and f.fresh_e >= FRESH_E]
+    # What raised the alarm may have begun anew with the mark, as the watch of the bake does.
+    asked = status.stopped_by
+    fresh = [
+        f for f in evidence.families if (f.rollback or f.name in asked) and f.fresh_e >= FRESH_E
+    ]
     if not fresh:
         return False
     turn.weigh(0.0, "the probe confirms the alarm")
@@ -253,7 +262,8 @@ def _whys(raised: tuple[Alarm, ...]) -> str:
     told = []
     for alarm in raised:
         why = alarm.why.rstrip(".")
-        told.append(why if why.startswith(f"{alarm.name}:") else f"{alarm.name}: {why}")
+        is_named = why.startswith((f"{alarm.name}:", f"{alarm.name} "))
+        told.append(why if is_named else f"{alarm.name}: {why}")
     return "; ".join(_unique(tuple(told)))
 
 

@@ -26,13 +26,29 @@ class Detector(msgspec.Struct):
 
     levels: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(RATE_EFFECTS))
 
-    def observe(self, new: int, total: int, bad: int, new_bad: int) -> None:
-        """One second with a part held back on the old version; counts are of both together."""
-        draws = Draws.over(RATE_EFFECTS)
-        draws.observe(RATE_EFFECTS, new, total, bad, new_bad)
-        self._update(draws.logs)
+    def observe(
+        self,
+        new: int,
+        total: int,
+        bad: int,
+        new_bad: int,
+        margin: float = 1.0,
+        noise: float = 1.0,
+    ) -> list[float]:
+        """One second with a part held back on the old version; counts are of both together.
 
-    def observe_alone(self, new: int, new_bad: int, old_rate: float) -> None:
+        Returns what it adds to the logarithm of each effect.
+        """
+        draws = Draws.over(RATE_EFFECTS)
+        if margin > 1.0:
+            draws.observe_beyond(RATE_EFFECTS, margin, new, total, bad, new_bad)
+        else:
+            draws.observe(RATE_EFFECTS, new, total, bad, new_bad)
+        return self._update(draws.logs, noise)
+
+    def observe_alone(
+        self, new: int, new_bad: int, old_rate: float, noise: float = 1.0
+    ) -> list[float]:
         """One second without the old version, against `MARGIN` times the rate it had.
 
         A common outage looks the same here: page and hold, do not roll back by this alone.
@@ -46,7 +62,7 @@ class Detector(msgspec.Struct):
                 gains.append(new_bad * log(rate / reference) + good)
             else:
                 gains.append(0.0)
-        self._update(gains)
+        return self._update(gains, noise)
 
     def idle(self, seconds: int) -> None:
         """So many seconds in which nothing was bad on either side, or nothing was asked."""
@@ -58,8 +74,10 @@ class Detector(msgspec.Struct):
     def is_alarm(self, updates: float = UPDATES_TO_FALSE_ALARM) -> bool:
         return self.mean() >= updates
 
-    def _update(self, gains: list[float]) -> None:
+    def _update(self, gains: list[float], noise: float) -> list[float]:
+        gains = [gain / noise for gain in gains]
         self.levels = [
             min((level + 1.0) * exp(min(gain, 600.0)), _MOST)
             for level, gain in zip(self.levels, gains, strict=True)
         ]
+        return gains

@@ -23,10 +23,22 @@ import msgspec
 
 from gateway.release.statistics.logs import ln_mean_exp
 
+
+class Effects(tuple[float, ...]):
+    """A grid of effects, with what every stratum needs of each: (ln effect, effect - 1)."""
+
+    terms: tuple[tuple[float, float], ...]
+
+    def __new__(cls, *effects: float) -> Effects:
+        made = super().__new__(cls, effects)
+        made.terms = tuple((log(effect), effect - 1.0) for effect in effects)
+        return made
+
+
 # How many times as many bad requests: from "a bit worse" to "everything fails".
-RATE_EFFECTS = (1.15, 1.4, 2.0, 3.0, 6.0, 15.0, 100.0)
+RATE_EFFECTS = Effects(1.15, 1.4, 2.0, 3.0, 6.0, 15.0, 100.0)
 # The same for the share of requests above a threshold, which is rarely all or nothing.
-TAIL_EFFECTS = (1.1, 1.25, 1.6, 2.5, 5.0, 12.0)
+TAIL_EFFECTS = Effects(1.1, 1.25, 1.6, 2.5, 5.0, 12.0)
 
 
 def two_points(candidate: int, total: int, bad: int) -> tuple[int, float, float]:
@@ -60,7 +72,7 @@ class Draws(msgspec.Struct):
         return cls([0.0] * len(effects))
 
     def observe(
-        self, effects: Sequence[float], candidate: int, total: int, bad: int, candidate_bad: int
+        self, effects: Effects, candidate: int, total: int, bad: int, candidate_bad: int
     ) -> None:
         """Multiplies one stratum in. `total` and `bad` are of both versions together."""
         if not candidate or not bad or candidate == total:
@@ -68,13 +80,14 @@ class Draws(msgspec.Struct):
         n, r, q = two_points(candidate, total, bad)
         gain = candidate_bad - n * (1.0 - r)
         cost = n * r
-        logs = self.logs
-        for place, effect in enumerate(effects):
-            logs[place] += gain * log(effect) - cost * log1p(q * (effect - 1.0))
+        self.logs = [
+            so_far + gain * ln - cost * log1p(q * excess)
+            for so_far, (ln, excess) in zip(self.logs, effects.terms, strict=True)
+        ]
 
     def observe_beyond(
         self,
-        effects: Sequence[float],
+        effects: Effects,
         margin: float,
         candidate: int,
         total: int,
@@ -90,9 +103,10 @@ class Draws(msgspec.Struct):
             return
         marked = candidate * margin
         share = marked / (marked + total - candidate)
-        logs = self.logs
-        for place, effect in enumerate(effects):
-            logs[place] += candidate_bad * log(effect) - bad * log1p(share * (effect - 1.0))
+        self.logs = [
+            so_far + candidate_bad * ln - bad * log1p(share * excess)
+            for so_far, (ln, excess) in zip(self.logs, effects.terms, strict=True)
+        ]
 
     def ln_e(self, noise: float = 1.0) -> float:
         """ln of the evidence; `noise` is by how much counts vary more than a draw does."""

@@ -18,10 +18,9 @@ ratio. With the roles swapped, and the candidate slid down by k buckets, the sam
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from math import ceil, exp, log
-from operator import itemgetter, mul
 
 import msgspec
 
@@ -86,38 +85,75 @@ def _nearest(below: Sequence[int], wanted: float) -> int:
     return max(min(place, len(below)) - 1, 1)
 
 
+# Fixed-point numbers side by side in one integer: 64 bits behind the point, 32 before it.
+_LANE_BITS = 96
+_LANE = (1 << _LANE_BITS) - 1
+_ONE = 1 << 64
+_UNIT = 1.0 / _ONE
+
+
 class Scores:
-    """A scale made ready to sum up histograms."""
+    """A scale made ready to sum up histograms, as they are and slid down by so many buckets.
 
-    __slots__ = ("_columns", "scale")
+    What one request adds to all of the sums is one long integer: so a bucket costs one
+    multiplication and one addition, a fraction of what eleven numbers for every slide would cost.
+    """
 
-    def __init__(self, scale: Scale) -> None:
+    __slots__ = ("_first", "_lanes", "_rows", "scale")
+
+    def __init__(self, scale: Scale, slides: Sequence[int] = (0,)) -> None:
         self.scale = scale
-        # For each sum: what is below the lowest bucket adds, then what each score adds. By columns
-        # it takes half the time that it takes by rows.
-        self._columns = list(zip(*(_row(score) for score in (0.0, *scale.scores)), strict=True))
+        numbers = [_numbers(score) for score in (0.0, *scale.scores)]
+        # What is below the lowest bucket adds, then what each bucket adds, up to the slid cap.
+        self._first = scale.lowest - 1 + min(slides)
+        last = len(numbers) - 1
+        self._rows = [
+            _packed(
+                number
+                for slide in slides
+                for number in numbers[min(max(place + min(slides) - slide, 0), last)]
+            )
+            for place in range(last + 1 + max(slides) - min(slides))
+        ]
+        self._lanes = tuple(
+            tuple(_LANE_BITS * (SUMS * place + number) for number in range(SUMS))
+            for place in range(len(slides))
+        )
 
-    def sums(self, histogram: Mapping[int, int], beyond: int = 0, slide: int = 0) -> list[float]:
-        """The sum of scores, less a half each, then the sums of exponentials.
+    def sums(self, histogram: Mapping[int, int], beyond: int = 0) -> list[float]:
+        """The sum of scores, less a half each, then the sums of exponentials; by the first slide.
 
         `beyond` requests are not in the histogram but known to be above the cap, slid or not.
         """
-        columns, first = self._columns, self.scale.lowest - 1 + slide
-        last = len(columns[0]) - 1
-        places = [min(max(bucket - first, 0), last) for bucket in histogram]
-        places.append(last)
-        counts = [*histogram.values(), beyond]
-        if len(places) == 1:
-            return [beyond * column[last] for column in columns]
-        pick = itemgetter(*places)
-        return [sum(map(mul, counts, pick(column))) for column in columns]
+        return self.slid_sums(histogram, beyond)[0]
+
+    def slid_sums(self, histogram: Mapping[int, int], beyond: int = 0) -> list[list[float]]:
+        """The same for each of the slides."""
+        rows, first = self._rows, self._first
+        last = len(rows) - 1
+        requests, packed = beyond, beyond * rows[last]
+        for bucket, count in histogram.items():
+            place = bucket - first
+            packed += count * rows[0 if place < 0 else place if place < last else last]
+            requests += count
+        found = []
+        for lanes in self._lanes:
+            sums = [(packed >> lane & _LANE) * _UNIT for lane in lanes]
+            sums[0] -= requests / 2
+            found.append(sums)
+        return found
 
 
-def _row(score: float) -> tuple[float, ...]:
+def _numbers(score: float) -> tuple[float, ...]:
+    """The score itself, for no lane can be negative, and its exponentials about the middle."""
     middle = score - 0.5
     rising = (exp(tilt * middle) for tilt in TILTS)
     falling = (exp(-tilt * middle) for tilt in TILTS)
-    return (middle, *rising, *falling)
+    return (score, *rising, *falling)
+
+
+def _packed(numbers: Iterable[float]) -> int:
+    return sum(round(n * _ONE) << _LANE_BITS * place for place, n in enumerate(numbers))
 
 
 class Slower(msgspec.Struct):
@@ -145,12 +181,17 @@ class Slower(msgspec.Struct):
         else:
             drawn, score, first = other, -other_sums[0], _FALLING
         total = arm + other
-        for place, tilt in enumerate(TILTS):
-            mean = (arm_sums[first + place] + other_sums[first + place]) / total
-            self.rank[place] += tilt * score - drawn * log(mean)
+        self.rank = [
+            so_far + tilt * score - drawn * log((mine + theirs) / total)
+            for so_far, tilt, mine, theirs in zip(
+                self.rank, TILTS, arm_sums[first:], other_sums[first:], strict=False
+            )
+        ]
 
     def ln_e(self) -> float:
-        return self._ln(ln_mean_exp([draws.ln_e() for draws in self.tails]), ln_mean_exp(self.rank))
+        # Every threshold has as many effects: the mean of their means is the mean of all.
+        tails = [ln for draws in self.tails for ln in draws.logs]
+        return self._ln(ln_mean_exp(tails), ln_mean_exp(self.rank))
 
     def ln_e_since(self, mark: Slower) -> float:
         """The evidence of what came after this one was as `mark`."""

@@ -137,6 +137,21 @@ async def test_a_command_that_nobody_takes_waits_and_that_is_told(store: Server)
         assert store.cli("LLEN gray:route:chat:commands") == 1
 
 
+async def test_what_another_stable_forbids_is_refused_before_a_leader_hears_it(
+    store: Server,
+) -> None:
+    async with leader(store) as gateway:
+        await gateway.start()
+        await gateway.until("ramp")
+        store.cli("HSET gray:route:chat:versions v3 http://127.0.0.1:3")
+        store.cli("HSET gray:route:chat stable v3")
+        await gateway.until("paused")
+        gateway.desk._heard_seconds = 0.0  # nobody ticks: whoever refuses must be the desk
+        with pytest.raises(RefusedError, match="resume is refused: v3 is stable now, not v1"):
+            await gateway.desk.say("chat", "resume", "", ME)
+        assert store.cli("LLEN gray:route:chat:commands") == 0
+
+
 async def test_a_proposal_is_approved_by_its_name_only(store: Server) -> None:
     async with leader(store) as gateway:
         await gateway.start(mode="manual")

@@ -100,6 +100,22 @@ def test_stored_and_read_again_it_says_the_same_as_if_it_had_never_been_away(eve
     assert told(every) == wanted
 
 
+@pytest.mark.parametrize("stores", [False, True])
+def test_errors_that_begin_in_the_bake_are_told_as_such_whoever_leads(stores: bool) -> None:
+    judging = ReleaseJudging(status(), b"", is_sticky=False)
+    judging.learn([batch(T0 - 400 + n) for n in range(400)])
+    judging.begin(float(T0), 10.0)
+    for n in range(200):
+        judging.take([batch(T0 + n, bad=4 if n > 180 else 0)])
+        evidence = judging.evidence(float(T0 + n + 1), 10.0, (), None, is_baking=n > 100)
+        if stores:
+            judging = ReleaseJudging(status(), judging.state(), is_sticky=False)
+    assert evidence is not None
+    [errors] = [family for family in evidence.families if family.name == "errors"]
+    assert errors.rose_late
+    assert errors.why.startswith("errors rose after the promotion: 6")
+
+
 def test_what_was_learnt_is_told_when_it_is_little() -> None:
     judging = ReleaseJudging(status(), b"", is_sticky=False)
     assert any("only 0 requests" in text for text in judging.begin(float(T0), 1.0))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from random import Random
+
 from gateway.release.judge.baseline import Baseline
 from gateway.release.judge.cuts import Cut, Cutter, Timed, cuts_of, due
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import RankSums, TailCounts
 from gateway.release.statistics.latency import Scores, edge_of
-from tests.release.judge.parts import cell, timed_baseline
+from tests.release.judge.parts import cell, timed_baseline, times
 
 SETTINGS = JudgeSettings()
 
@@ -17,7 +19,7 @@ def timed(arrived: int, **histograms: dict[int, int]) -> Timed:
 
 def tail(cutter: Cutter, metric: str, place: int, candidate: Timed, stable: Timed) -> TailCounts:
     cut = next(cut for cut in cutter.cuts if (cut.metric, cut.place) == (metric, place))
-    counts = cutter.take(cut, candidate, stable)
+    [counts] = cutter.take([cut], candidate, stable)
     assert isinstance(counts, TailCounts)
     return counts
 
@@ -72,6 +74,28 @@ def test_requests_that_ended_without_a_time_are_not_judged_by_it() -> None:
     assert upgraded.judged("gap") == 2
 
 
+def test_times_of_arrivals_that_were_never_told_of_count_as_requests() -> None:
+    orphaned = Timed(arrived=1, finished=4, total={-50: 4})
+    assert orphaned.judged("total") == 4
+
+
+def test_cuts_that_are_due_together_say_what_each_says_alone() -> None:
+    cutter = Cutter(SETTINGS, timed_baseline("total", "gap"))
+    dice = Random(3)
+    candidate, stable = (
+        Timed(count + 5, count, times(dice, count), {}, times(dice, count - 9))
+        for count in (80, 300)
+    )
+    alone = [counts for cut in cutter.cuts for counts in cutter.take([cut], candidate, stable)]
+    assert cutter.take(cutter.cuts, candidate, stable) == alone
+    for counts in alone:
+        if isinstance(counts, TailCounts):
+            threshold = timed_baseline("total").scales["total"].thresholds[counts.cut]
+            slower = {b: n for b, n in stable.of(counts.metric).items() if b >= threshold}
+            unfinished = 5 if counts.metric == "total" else 0
+            assert counts.stable_over == sum(slower.values()) + unfinished
+
+
 def test_cells_of_one_second_add_up() -> None:
     second = Timed()
     second.add(cell("v2", 7, arrived=3, finished=1, total={4: 1}, gap={2: 1}))
@@ -79,20 +103,27 @@ def test_cells_of_one_second_add_up() -> None:
     assert second == Timed(3, 3, {4: 2, 5: 1}, {1: 2}, {2: 1})
 
 
+def test_a_cell_is_not_changed_by_what_is_added_to_it() -> None:
+    first, then, second = cell("v2", 7, total={4: 1}), cell("v2", 7, total={4: 1}), Timed()
+    second.add(first)
+    second.add(then)
+    assert (first.total, second.total) == ({4: 1}, {4: 2})
+
+
 def test_ranks_count_the_unfinished_as_the_slowest() -> None:
     baseline = timed_baseline("total")
     cutter, scores = Cutter(SETTINGS, baseline), Scores(baseline.scales["total"])
     cut = next(cut for cut in cutter.cuts if cut.place < 0)
-    counts = cutter.take(cut, timed(3, total={-40: 1}), timed(2, total={-40: 2}))
+    [counts] = cutter.take([cut], timed(3, total={-40: 1}), timed(2, total={-40: 2}))
     assert isinstance(counts, RankSums)
     assert counts.candidate[0] == scores.sums({-40: 1}, beyond=2)
-    assert counts.candidate[1] == scores.sums({-40: 1}, beyond=2, slide=1)
+    assert counts.candidate[1] == Scores(scores.scale, (1,)).sums({-40: 1}, beyond=2)
     assert counts.stable == scores.sums({-40: 2})
 
 
 def test_cuts_are_taken_once_each_in_the_order_they_are_due() -> None:
     cuts = (Cut("total", 0, 1), Cut("total", 1, 2), Cut("total", 2, 2), Cut("total", 3, 9))
-    assert list(due(cuts, 0, 0)) == []
-    assert list(due(cuts, 0, 2)) == list(cuts[:3])
-    assert list(due(cuts, 2, 2)) == [cuts[2]]
-    assert list(due(cuts, 3, 100)) == [cuts[3]]
+    assert due(cuts, 0, 0) == ()
+    assert due(cuts, 0, 2) == cuts[:3]
+    assert due(cuts, 2, 2) == (cuts[2],)
+    assert due(cuts, 3, 100) == (cuts[3],)

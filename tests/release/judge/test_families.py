@@ -6,8 +6,8 @@ from random import Random
 import pytest
 
 from gateway.release.judge.baseline import Baseline
+from gateway.release.judge.counts import Counts
 from gateway.release.judge.families import (
-    Counts,
     LatencyFamily,
     RateFamily,
     error_margin,
@@ -80,11 +80,6 @@ def test_its_span_is_the_time_in_which_the_evidence_rose() -> None:
     assert family_of((2, 0, 200, 1)).span_seconds() == 0
     family = family_of((2, 0, 200, 1), (2, 0, 200, 0), (2, 2, 200, 0), (2, 1, 200, 0))
     assert family.span_seconds() == 2
-
-
-def test_an_excess_without_requests_is_none() -> None:
-    assert Counts().excess() == 0.0
-    assert Counts(10, 1, 0, 0).excess() == pytest.approx(0.1)
 
 
 def test_what_stable_would_have_given_is_counted_stage_by_stage() -> None:

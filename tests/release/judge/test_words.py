@@ -4,7 +4,9 @@ import pytest
 
 from gateway.release.judge import words
 from gateway.release.judge.baseline import Baseline
-from gateway.release.judge.families import Counts, LatencyFamily
+from gateway.release.judge.counts import Counts
+from gateway.release.judge.families import LatencyFamily
+from gateway.release.judge.late import Late
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import TailCounts
 from gateway.release.statistics.curve import Curve
@@ -52,6 +54,28 @@ def test_ends_that_are_not_known_are_said_to_be_open() -> None:
 
 def test_nothing_of_nothing_is_no_share() -> None:
     assert words.share(0, 0) == "no data"
+
+
+def watched(is_alone: bool) -> Late:
+    late = Late()
+    for second in range(110):
+        bad = 0 if second < 100 else 20
+        if is_alone:
+            late.observe_alone(second, Counts(200, bad), 0.001, 1.0)
+        else:
+            late.observe(second, Counts(190, bad, 10, int(second == 105)), 1.0, 1.0)
+    return late
+
+
+def test_errors_that_rose_late_are_told_with_when_and_against_what() -> None:
+    assert words.of_late(watched(is_alone=False), 0.001) == (
+        "errors rose after the promotion: 200 of 1,900 requests failed on the candidate within "
+        "10 s (10.5 %), 0 % earlier in the bake, 1 of 100 on stable at the same time (1 %)"
+    )
+    assert words.of_late(watched(is_alone=True), 0.001) == (
+        "errors rose after the promotion: 200 of 2,000 requests failed on the candidate within "
+        "10 s (10 %), 0 % earlier in the bake; nothing is held back on stable, which had 0.1 %"
+    )
 
 
 def test_latency_is_told_by_a_time_that_people_know() -> None:

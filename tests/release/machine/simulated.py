@@ -11,6 +11,7 @@ from gateway.release.judge.judge import Judge
 from gateway.release.judge.strata import Arm, Stratum
 from gateway.release.machine.action import MarkEvidence
 from gateway.release.machine.advance import advance
+from gateway.release.machine.phase import Phase
 from gateway.release.machine.status import Status, begin
 from gateway.release.plan.read import read_plan
 
@@ -43,19 +44,25 @@ class Simulation:
                 break
         return self.status
 
+    def bake(self, seconds: int, candidate_errors: float) -> int:
+        """Goes on until the bake is over or broken off; how many seconds that took."""
+        began = self.now
+        while self.now - began < seconds and self.status.phase is Phase.BAKING:
+            self.tick(candidate_errors)
+        return self.now - began
+
     def tick(self, candidate_errors: float) -> None:
         """One second of traffic, judged and acted upon."""
         share = self.status.weight_wanted / 100
         requests = self._count(self.rate)
         candidate = sum(self.random.random() < share for _ in range(requests))
-        self.judge.observe(
-            Stratum(
-                second=self.now,
-                weight=share,
-                candidate=self._arm(candidate, candidate_errors),
-                stable=self._arm(requests - candidate, self.stable_errors),
-            )
+        stratum = Stratum(
+            second=self.now,
+            weight=share,
+            candidate=self._arm(candidate, candidate_errors),
+            stable=self._arm(requests - candidate, self.stable_errors),
         )
+        self.judge.observe(stratum, is_baking=self.status.baking)
         self.now += 1
         said = self.judge.evidence(self.now, self.status.weight_wanted)
         step = advance(self.status, said, (), self.now)

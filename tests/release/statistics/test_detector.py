@@ -64,6 +64,15 @@ def test_what_never_happened_grows_by_one_a_second_only() -> None:
     assert detector.is_alarm()
 
 
+def test_a_margin_and_stables_own_noise_make_it_slower() -> None:
+    plain, forgiving, noisy = Detector(), Detector(), Detector()
+    gains = plain.observe(190, 200, 12, 12)
+    assert max(forgiving.observe(190, 200, 12, 12, margin=1.25)) < max(gains)
+    assert noisy.observe(190, 200, 12, 12, noise=3.0) == [gain / 3.0 for gain in gains]
+    alone = Detector().observe_alone(200, 12, 0.001)
+    assert Detector().observe_alone(200, 12, 0.001, noise=3.0) == [gain / 3.0 for gain in alone]
+
+
 def test_an_alarm_that_nobody_heeds_never_overflows() -> None:
     detector = Detector()
     for _ in range(500):

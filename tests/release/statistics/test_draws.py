@@ -10,6 +10,7 @@ from gateway.release.statistics.draws import (
     RATE_EFFECTS,
     TAIL_EFFECTS,
     Draws,
+    Effects,
     ln_bound,
     two_points,
 )
@@ -76,7 +77,7 @@ def test_the_bound_is_exact_where_only_one_request_is_at_stake(
 
 
 @pytest.mark.parametrize("effects", [RATE_EFFECTS, TAIL_EFFECTS])
-def test_evidence_has_a_mean_of_at_most_one_under_a_fair_draw(effects: tuple[float, ...]) -> None:
+def test_evidence_has_a_mean_of_at_most_one_under_a_fair_draw(effects: Effects) -> None:
     candidate, total, bad = 12, 40, 9
     mean = 0.0
     for x in range(bad + 1):
@@ -131,8 +132,8 @@ def test_more_bad_requests_on_the_candidate_are_more_evidence() -> None:
 
 
 def test_beyond_a_margin_of_one_it_is_the_plain_comparison_of_poisson_events() -> None:
-    draws = Draws.over((2.0,))
-    draws.observe_beyond((2.0,), 1.0, 10, 100, 3, 2)
+    draws = Draws.over(Effects(2.0))
+    draws.observe_beyond(Effects(2.0), 1.0, 10, 100, 3, 2)
     assert draws.ln_e() == pytest.approx(2 * log(2.0) - 3 * log(1.1))
 
 
@@ -148,8 +149,8 @@ def test_at_the_margin_itself_poisson_events_give_a_mean_of_one() -> None:
 
 
 def test_noise_divides_the_logarithms() -> None:
-    draws = Draws.over((2.0,))
-    draws.observe((2.0,), 10, 100, 3, 3)
+    draws = Draws.over(Effects(2.0))
+    draws.observe(Effects(2.0), 10, 100, 3, 3)
     assert draws.ln_e(4.0) == pytest.approx(draws.ln_e() / 4.0)
 
 

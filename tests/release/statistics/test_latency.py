@@ -35,13 +35,13 @@ def scale() -> Scale:
 
 
 def evidence(scale: Scale, candidate: Counter[int], stable: Counter[int], slide: int = 0) -> Slower:
-    slower, scores = Slower.over(scale), Scores(scale)
+    slower, scores, slid = Slower.over(scale), Scores(scale), Scores(scale, (slide,))
     mine, others = sum(candidate.values()), sum(stable.values())
     for cut, threshold in enumerate(scale.thresholds):
         over = sum(n for bucket, n in candidate.items() if bucket >= threshold + slide)
         stable_over = sum(n for bucket, n in stable.items() if bucket >= threshold)
         slower.observe_tail(cut, mine, mine + others, over + stable_over, over)
-    slower.observe_rank(mine, scores.sums(candidate, 0, slide), others, scores.sums(stable))
+    slower.observe_rank(mine, slid.sums(candidate), others, scores.sums(stable))
     return slower
 
 
@@ -99,9 +99,21 @@ def test_no_request_sums_up_to_nothing(scale: Scale) -> None:
 
 
 def test_a_slide_makes_times_quicker_by_so_many_buckets(scale: Scale) -> None:
-    scores = Scores(scale)
+    scores, slid, slides = Scores(scale), Scores(scale, (2,)), Scores(scale, (0, 2, 5))
     bucket = scale.lowest + 20
-    assert scores.sums({bucket: 3}, 0, 2) == pytest.approx(scores.sums({bucket - 2: 3}))
+    assert slid.sums({bucket: 3}) == scores.sums({bucket - 2: 3})
+    times = {scale.lowest - 9: 1, scale.lowest + 1: 2, bucket: 3, scale.cap: 4, scale.cap + 7: 5}
+    assert slides.slid_sums(times, beyond=6) == [
+        scores.sums({bucket - slide: count for bucket, count in times.items()}, beyond=6)
+        for slide in (0, 2, 5)
+    ]
+
+
+def test_a_million_requests_in_a_bucket_do_not_run_into_the_next_sum(scale: Scale) -> None:
+    scores = Scores(scale, (0, 1))
+    once, often = ({bucket: count for bucket in (scale.lowest, scale.cap)} for count in (1, 10**8))
+    for sums, many in zip(scores.slid_sums(once), scores.slid_sums(often), strict=True):
+        assert many == pytest.approx([10**8 * one for one in sums], rel=1e-12)
 
 
 def test_rank_evidence_has_a_mean_of_at_most_one_whichever_arm_is_smaller() -> None:
@@ -167,7 +179,8 @@ def test_with_the_roles_swapped_it_proves_that_a_candidate_keeps_up(scale: Scale
             over = sum(n for bucket, n in candidate.items() if bucket >= threshold + 2)
             stable_over = sum(n for bucket, n in stable.items() if bucket >= threshold)
             slower.observe_tail(cut, 30_000, 33_000, over + stable_over, stable_over)
-        slower.observe_rank(30_000, scores.sums(stable), 3000, scores.sums(candidate, 0, 2))
+        slid = Scores(scale, (2,)).sums(candidate)
+        slower.observe_rank(30_000, scores.sums(stable), 3000, slid)
         found[factor] = slower.ln_e()
     assert found[1.0] > log(20)
     assert found[1.1] < log(20)
