@@ -72,7 +72,10 @@ releases: $(VENV)/run.stamp  ## whole releases with faults, and how soon a crash
 	$(BIN)/python -m loadtests.releases $(RELEASES)
 	$(BIN)/python -m loadtests.crash $(CRASH)
 
-.PHONY: help run test fuzz conform openapi check bench hosts soak simulate releases
+hold: $(VENV)/run.stamp  ## 10,000 idle and 2,000 active connections on one worker; takes four minutes
+	$(BIN)/python -m loadtests.many_connections $(HOLD)
+
+.PHONY: help run test fuzz conform openapi check bench hosts soak simulate releases hold
 
 $(VENV)/deploy.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -e '.[embedded,test,deploy]'

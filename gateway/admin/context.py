@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.config.settings import Settings
 from gateway.metrics.numbers import Counted
+from gateway.metrics.releases import Conducted
 from gateway.metrics.standing import ProcessState, Standing
 from gateway.metrics.strata import Observed
 from gateway.routing.spec import RouteSpec
@@ -148,6 +149,7 @@ class AdminContext:
     shadows: Shadows | None = None  # None = this gateway compares nothing
     feedback: FeedbackTaker | None = None
     drills: Drills | None = None  # None = this gateway conducts none
+    conducted: Callable[[], Conducted] = Conducted  # how releases stand, if this gateway leads
 
 
 CONTEXT = web.AppKey("context", AdminContext)

@@ -16,6 +16,7 @@ from gateway.admin.context import CONTEXT, AdminContext
 from gateway.metrics import names
 from gateway.metrics.exposition import Distribution, Sample, render
 from gateway.metrics.numbers import ERROR_KINDS, Counted, Numbers
+from gateway.metrics.releases import Conducted, ReleaseStanding
 from gateway.metrics.strata import Observed
 from gateway.state.status import Mode
 
@@ -45,6 +46,7 @@ def samples(context: AdminContext) -> Iterator[Sample]:
     yield from _processes(context)
     yield from _counted(counted)
     yield from _afterwards(context)
+    yield from releases(context.conducted())
     yield from _drills(context, time.time())
     yield from _dropped(context, counted, observed)
 
@@ -89,6 +91,46 @@ def _afterwards(context: AdminContext) -> Iterator[Sample]:
     if context.feedback is not None:
         for ratings, count in context.feedback.totals.items():
             yield names.FEEDBACK, ratings, count
+
+
+def releases(conducted: Conducted) -> Iterator[Sample]:
+    """How releases stand; nothing but what was counted when another gateway leads."""
+    for release in conducted.releases:
+        yield from _release(release, conducted.at)
+        yield from _evidence(release)
+    for route in conducted.problems:
+        yield names.RELEASE_PROBLEM, (route,), 1
+    for decided, count in conducted.decisions.items():
+        yield names.RELEASE_DECISIONS, decided, count
+    for blamed, count in conducted.rollbacks.items():
+        yield names.RELEASE_ROLLBACKS, blamed, count
+
+
+def _release(release: ReleaseStanding, now: float) -> Iterator[Sample]:
+    labels = (release.route, release.candidate)
+    waits = 0.0 if release.waits_since is None else max(now - release.waits_since, 0.0)
+    yield names.RELEASE_PHASE, (*labels, release.phase), 1
+    yield names.RELEASE_ENTERED, labels, release.entered_at
+    yield names.RELEASE_STAGE, labels, release.stage
+    yield names.RELEASE_STAGES, labels, release.stages
+    yield names.RELEASE_WEIGHT, labels, release.weight / 100
+    yield names.RELEASE_HELD, labels, release.is_held
+    yield names.RELEASE_LATCHED, labels, release.is_latched
+    yield names.RELEASE_WAITING, labels, waits
+    if release.ticked_at is not None:
+        yield names.RELEASE_TICKED, labels, release.ticked_at
+    if release.promotable is not None:
+        yield names.RELEASE_PROMOTABLE, labels, release.promotable / 100
+
+
+def _evidence(release: ReleaseStanding) -> Iterator[Sample]:
+    for name, family in release.families.items():
+        labels = (release.route, release.candidate, name)
+        yield names.RELEASE_EVIDENCE, labels, family.e
+        yield names.RELEASE_HOLD_EVIDENCE, labels, family.e_hold
+        yield names.RELEASE_HOLD_AT, labels, family.hold_at
+        if family.rollback_at is not None:
+            yield names.RELEASE_ROLLBACK_AT, labels, family.rollback_at
 
 
 def _drills(context: AdminContext, now: float) -> Iterator[Sample]:

@@ -23,9 +23,14 @@ class Decision(msgspec.Struct):
     by: str = ""
 
 
+class Bake(msgspec.Struct):
+    holdback: float = 0.0
+
+
 class Plan(msgspec.Struct):
     stages: list[msgspec.Raw]
     mode: str = ""
+    bake: Bake = msgspec.field(default_factory=Bake)
 
 
 class Status(msgspec.Struct):
@@ -89,8 +94,16 @@ def headline(seen: Release) -> str:
     latched = ", latched" if status.latched else ""
     return (
         f"{status.route}: release {seen.release}, {status.stable} to {status.candidate}, "
-        f"{status.phase}{latched}, {stage}, {percent(status.weight_wanted)}"
+        f"{status.phase}{latched}, {stage}, {percent(status.weight_wanted)}{_holdback(status)}"
     )
+
+
+def _holdback(status: Status) -> str:
+    """Why a release that won has not all of the traffic."""
+    holdback = status.plan.bake.holdback
+    if status.phase != "baking" or not holdback:
+        return ""
+    return f" (the bake; {percent(holdback)} stay on {status.stable})"
 
 
 def told(seen: Release, after: Release | None = None) -> list[str]:

@@ -16,6 +16,7 @@ from gateway.metrics.numbers import (
     INTER_CHUNK_BOUNDS,
     MIRROR_FAILURE_KINDS,
 )
+from gateway.metrics.releases import DECISION_KINDS, ROLLBACK_CAUSES
 
 PREFIX = "graygate_"
 
@@ -124,6 +125,75 @@ DRILL_PASSED_AT = _gauge(
     "drill_last_success_timestamp_seconds",
     "When a drill of the way back last passed, as unix time; 0 = none is known.", "route",
 )  # fmt: skip
+_OF_RELEASE = ("route", "candidate")
+_OF_FAMILY = (*_OF_RELEASE, "family")
+RELEASE_PHASE = _gauge(
+    "release_phase", "1 for the phase that the release of a route is in, or ended in.",
+    *_OF_RELEASE, "phase",
+)  # fmt: skip
+RELEASE_ENTERED = _gauge(
+    "release_phase_entered_timestamp_seconds", "When this phase or stage began, as unix time.",
+    *_OF_RELEASE,
+)  # fmt: skip
+RELEASE_STAGE = _gauge(
+    "release_stage", "Number of the stage, 1 for the first; 0 = before it.", *_OF_RELEASE
+)
+RELEASE_STAGES = _gauge("release_stages", "Stages of the plan.", *_OF_RELEASE)
+RELEASE_WEIGHT = _gauge(
+    "release_weight_ratio", "Share of units that the release wants for the candidate now, 0 to 1.",
+    *_OF_RELEASE,
+)  # fmt: skip
+RELEASE_PROMOTABLE = _gauge(
+    "release_promotable_weight_ratio",
+    "The largest share, 0 to 1, for which it is shown that the candidate does no harm.",
+    *_OF_RELEASE,
+)
+RELEASE_HELD = _gauge(
+    "release_held", "1 while the weight is kept where it is: hold, quarantine, paused.",
+    *_OF_RELEASE,
+)  # fmt: skip
+RELEASE_LATCHED = _gauge(
+    "release_latched", "1 from a rollback until a person releases the latch.", *_OF_RELEASE
+)
+RELEASE_WAITING = _gauge(
+    "release_waiting_seconds", "For how long it has waited for a person; 0 = it does not.",
+    *_OF_RELEASE,
+)  # fmt: skip
+RELEASE_TICKED = _gauge(
+    "release_last_tick_timestamp_seconds",
+    "When the controller last brought the running release a step on, as unix time.",
+    *_OF_RELEASE,
+)
+RELEASE_EVIDENCE = _gauge(
+    "release_evidence",
+    "Evidence against the candidate with the margins of a rollback; 1 is none.",
+    *_OF_FAMILY,
+)
+RELEASE_ROLLBACK_AT = _gauge(
+    "release_rollback_threshold", "The evidence at which the family rolls the release back.",
+    *_OF_FAMILY,
+)  # fmt: skip
+RELEASE_HOLD_EVIDENCE = _gauge(
+    "release_hold_evidence", "Evidence against the candidate without margins; 1 is none.",
+    *_OF_FAMILY,
+)  # fmt: skip
+RELEASE_HOLD_AT = _gauge(
+    "release_hold_threshold", "The evidence without margins at which the family holds the release.",
+    *_OF_FAMILY,
+)  # fmt: skip
+RELEASE_PROBLEM = _gauge(
+    "release_problem", "1 while the controller cannot go on with the release of the route.", "route"
+)
+RELEASE_DECISIONS = _counter(
+    "release_decisions",
+    f"What this gateway decided in releases; kinds: {', '.join(DECISION_KINDS)}.",
+    "route", "kind",
+)  # fmt: skip
+RELEASE_ROLLBACKS = _counter(
+    "release_rollbacks",
+    f"Releases that this gateway rolled back, by cause: {', '.join(ROLLBACK_CAUSES)}.",
+    "route", "cause",
+)  # fmt: skip
 VERSION_INFO = _gauge(
     "version_info", "Always 1; roles: stable, candidate.", "route", "version", "role"
 )
@@ -186,7 +256,11 @@ CONFIG_REFUSED = _gauge(
 ALL: tuple[Series, ...] = (
     BUILD_INFO, REQUESTS, REQUEST_DURATION, FIRST_BYTE, INTER_CHUNK, ERRORS, IN_FLIGHT, RETRIES,
     MIRRORED, MIRROR_FAILURES, SHADOW_PAIRS, FEEDBACK, DECISIONS, SPLIT_WEIGHT, UNITS,
-    VERSION_INFO, DRILL_OVERDUE, DRILL_PASSED_AT, ENDPOINT_HEALTHY,
+    VERSION_INFO, RELEASE_PHASE, RELEASE_ENTERED, RELEASE_STAGE, RELEASE_STAGES, RELEASE_WEIGHT,
+    RELEASE_PROMOTABLE, RELEASE_HELD, RELEASE_LATCHED, RELEASE_WAITING, RELEASE_TICKED,
+    RELEASE_EVIDENCE, RELEASE_ROLLBACK_AT, RELEASE_HOLD_EVIDENCE, RELEASE_HOLD_AT,
+    RELEASE_PROBLEM, RELEASE_DECISIONS, RELEASE_ROLLBACKS,
+    DRILL_OVERDUE, DRILL_PASSED_AT, ENDPOINT_HEALTHY,
     PANIC_MODE, CONNECTIONS, SHED, DROPPED, WORKERS, WORKERS_CURRENT, WORKERS_WANTED,
     PROCESS_START, PROCESS_RESTARTS, PROCESS_CRASH_LOOP, PROCESS_OPEN_FDS, PROCESS_MAX_FDS,
     PROCESS_RESIDENT, PROCESS_LOOP_LAG, SETTINGS_RELOADS, SETTINGS_RELOAD_GOOD,

@@ -29,9 +29,9 @@ from gateway.config.log_text import Redactor
 from gateway.config.secret import secrets_in
 from gateway.config.settings import Settings
 from gateway.errors import GraygateError
-from gateway.metrics.numbers import Counted
 from gateway.metrics.standing import ProcessState, Standing
 from gateway.process import log
+from gateway.process.collector import Settling
 from gateway.process.comparing import Comparer
 from gateway.process.feed import Feed
 from gateway.process.feedback import FeedbackDesk
@@ -67,6 +67,7 @@ from gateway.state.strata import StrataLog
 _log = logging.getLogger(__name__)
 
 _LAST_STRATA_SECONDS = 1.5
+_SETTLE_SECONDS = 1.0
 
 
 class SnapshotSource(Protocol):
@@ -122,6 +123,7 @@ class Control:
         self._health = Health(Pulse(lambda: lifeline.say(ALIVE)))
         self._feed = Feed(socket.socket(fileno=boot.channel_fd), Path(boot.runtime_dir))
         self._parts = build(boot, self._feed, self._health)
+        self._settling = Settling()
         self._must_end = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -134,7 +136,7 @@ class Control:
             loop.add_signal_handler(number, self._must_end.set)
         self._lifeline.start(self._hear)
         store, admin = self._parts.store, self._parts.admin
-        store.subscribe(self._feed.publish)
+        store.subscribe(self._publish)
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(store.run()),
@@ -160,6 +162,13 @@ class Control:
             # Nobody else is left to do it.
             shutil.rmtree(self._boot.runtime_dir, ignore_errors=True)
         self._lifeline.close()
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        self._feed.publish(snapshot)
+        # Once the workers have it, and nobody waits for us.
+        asyncio.get_running_loop().call_later(
+            _SETTLE_SECONDS, self._settling.grown_to, len(snapshot.routes)
+        )
 
     async def _watch(self) -> None:
         await self._lifeline.supervisor_gone.wait()
@@ -226,7 +235,7 @@ def build_parts(boot: ControlBoot, feed: Feed, health: Health) -> Parts:
     numbers = StrataLog(store.link, store.keys)
     strata = StrataPublisher(feed.strata, numbers, own_id)
     comparer = build_comparer(settings, store, feed)
-    controller = build_controller(settings, store, own_id, feed.ledger.counted, comparer)
+    controller = build_controller(settings, store, own_id, feed.ledger.endpoints_of, comparer)
     feedback = FeedbackDesk(feed.strata, Ratings(store.link, store.keys))
     feed.on_pairs, feed.on_answers = comparer.put, feedback.answered
     desk = Desk(
@@ -251,6 +260,7 @@ def build_parts(boot: ControlBoot, feed: Feed, health: Health) -> Parts:
         shadows=comparer,
         feedback=feedback,
         drills=board,
+        conducted=controller.conducted,
     )
     return Parts(store, Admin(context), strata, controller, beside=(comparer, feedback, board))
 
@@ -270,7 +280,7 @@ def build_controller(
     settings: Settings,
     store: Store,
     own_id: str,
-    counted: Callable[[], Counted],
+    endpoints_of: Callable[[str, str], Mapping[str, float]],
     comparer: Comparer,
 ) -> Controller:
     """What conducts releases while this gateway leads."""
@@ -287,19 +297,16 @@ def build_controller(
         OwnMetrics(Prometheus(settings.release)),
         own_id,
         why_not_ready=lambda status: (
-            why_not_ready(status, counted()) or why_held(status, comparer.holds(status.route))
+            why_not_ready(status, endpoints_of(status.route, status.candidate))
+            or why_held(status, comparer.holds(status.route))
         ),
     )
 
 
-def why_not_ready(status: Status, counted: Counted) -> str:
+def why_not_ready(status: Status, endpoints: Mapping[str, float]) -> str:
     """Why the candidate may get no more, as far as this gateway's workers know its endpoints."""
-    shares = [
-        share
-        for (route, version, _), share in counted.endpoints.items()
-        if (route, version) == (status.route, status.candidate)
-    ]
-    return f"no endpoint of {status.candidate} is up" if shares and not any(shares) else ""
+    is_down = bool(endpoints) and not any(endpoints.values())
+    return f"no endpoint of {status.candidate} is up" if is_down else ""
 
 
 def why_held(status: Status, holds: Mapping[str, Sequence[str]]) -> str:

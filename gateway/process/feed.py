@@ -130,7 +130,9 @@ class Feed:
     async def _prepare(self, wanted: Snapshot) -> None:
         self._preparing = wanted
         try:
-            if self._files.is_missing_any(wanted):
+            current = self._current
+            is_same = current is not None and wanted.lists is current.lists
+            if not is_same and self._files.is_missing_any(wanted):
                 await asyncio.to_thread(self._files.write_missing, wanted)
         except OSError as error:
             _log.error("Workers stay behind: a list cannot be written (%s).", error.strerror)

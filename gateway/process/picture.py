@@ -54,7 +54,8 @@ class Picture:
         before = Table() if self.table is None or update.is_full else self.table
         specs = {spec.name: spec for spec in update.routes}
         touched = {change.name for change in update.lists} | set(update.removed_lists)
-        for name, route in before.routes.items():
+        # To ask each of a thousand routes takes 15 ms, in which no request gets on.
+        for name, route in before.routes.items() if touched else ():
             if name not in update.removed_routes and touched & _lists_of(route.spec):
                 specs.setdefault(name, route.spec)
         members = {name: one.members for name, one in lists.items()}

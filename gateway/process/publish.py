@@ -23,6 +23,7 @@ from gateway.state.snapshot import MemberList, Snapshot
 def difference(held: Snapshot | None, wanted: Snapshot, files: ListFiles) -> Update:
     """The least that leads from one snapshot to the other; from nothing: everything."""
     before = Snapshot() if held is None else held
+    are_lists_same = wanted.lists is before.lists  # as after most changes, with thousands of them
     routes = (
         _slim(route.spec)
         for name, route in wanted.routes.items()
@@ -31,16 +32,17 @@ def difference(held: Snapshot | None, wanted: Snapshot, files: ListFiles) -> Upd
     )
     lists = (
         _list_change(before.lists.get(name), members, files)
-        for name, members in wanted.lists.items()
+        for name, members in (() if are_lists_same else wanted.lists.items())
         if not _is_same(before.lists.get(name), members)
     )
+    removed = () if are_lists_same else before.lists
     return Update(
         sequence=wanted.sequence,
         is_full=held is None,
         routes=tuple(routes),
         removed_routes=tuple(name for name in before.routes if name not in wanted.routes),
         lists=tuple(lists),
-        removed_lists=tuple(name for name in before.lists if name not in wanted.lists),
+        removed_lists=tuple(name for name in removed if name not in wanted.lists),
     )
 
 
@@ -120,15 +122,12 @@ class ListFiles:
 
     def keep_only(self, snapshots: Iterable[Snapshot]) -> None:
         """Deletes the files of all lists that are in none of these snapshots."""
-        needed = {
-            (name, members.generation)
-            for snapshot in snapshots
-            for name, members in snapshot.lists.items()
-        }
-        for key in list(self._paths):  # a copy: another thread may be writing files
-            if key not in needed:
+        lists = [snapshot.lists for snapshot in snapshots]
+        for name, generation in list(self._paths):  # a copy: another thread may be writing files
+            holders = (one.get(name) for one in lists)
+            if not any(held is not None and held.generation == generation for held in holders):
                 with contextlib.suppress(OSError):
-                    self._paths.pop(key).unlink()
+                    self._paths.pop((name, generation)).unlink()
 
     def _write(self, table: PackedTable) -> Path:
         # With the process in its name, no file is ever taken for one of an earlier control.

@@ -170,6 +170,18 @@ class Ledger:
             dropped=sums.dropped,
         )
 
+    def endpoints_of(self, route: str, version: str) -> dict[str, float]:
+        """For which share of the connected workers each endpoint is up.
+
+        Asked once a second for each release: adding everything up took 30 ms with 1,000 routes.
+        """
+        up: dict[str, list[bool]] = {}
+        for worker in self._connected:
+            for one, other, url, is_up in self._known[worker].endpoints:
+                if one == route and other == version:
+                    up.setdefault(url, []).append(is_up)
+        return {url: sum(said) / len(said) for url, said in up.items()}
+
     def _fold(self, worker: int) -> bool:
         has_folded = False
         births = sorted(born for place, born in self._known if place == worker)

@@ -35,6 +35,7 @@ from gateway.state.write import Author, Writer
 
 log = logging.getLogger("graygate.state")
 
+SAVE_AFTER_SECONDS = 0.25
 SAVE_SECONDS = 1.0  # at most one save in so many seconds
 
 
@@ -230,6 +231,8 @@ class Store:
         is_working = True
         while True:
             await self._unsaved.wait()
+            # In a thread, and yet it would make what brings the change to the workers wait.
+            await asyncio.sleep(SAVE_AFTER_SECONDS)
             self._unsaved.clear()
             try:
                 await asyncio.to_thread(self._last_good.save, self.snapshot)

@@ -37,6 +37,7 @@ AUDIT_SECONDS = 300.0  # every list is read whole at least this often
 POLLED_IDS = 5000  # lists up to this size are read at every look when nobody tells us of changes
 
 JUDGED_AT_ONCE = 20  # routes, before others run again: about 2 ms
+LOOKED_AT_ONCE = 25  # routes, before what was told is read: about 7 ms
 
 Lists = Set[str] | Callable[[], list[str]]
 Names = tuple[frozenset[str] | None, list[Refusal]]
@@ -271,7 +272,18 @@ class Watch:
     async def _look(self, link: Link, mode: Mode) -> None:
         """The net under the pushes: all small keys, and whatever list changed its size."""
         small = self._lists.small_lists(POLLED_IDS) if mode is Mode.POLL else []
-        await self._read_all(link, lambda: small)
+        self._status.attempts += 1
+        names = await read_route_names(link, self._keys)
+        with_names = self._keeper.unheard(names[0])
+        await self._read(link, with_names, lambda: small, names)
+        rest = sorted(self._keeper.to_read(names[0]) - with_names)
+        for start in range(0, len(rest), LOOKED_AT_ONCE):
+            # Whatever is told meanwhile goes first: a thousand routes take half a second.
+            if self._woken.is_set():
+                self._woken.clear()
+                await self._read_dirty(link)
+            part = rest[start : start + LOOKED_AT_ONCE]
+            await self._read(link, {name for name in part if self._keeper.is_known(name)}, set())
         await self._lists.check_cards(link)
         self._publish()
 

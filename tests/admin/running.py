@@ -23,6 +23,7 @@ from gateway.config.secret import Secret
 from gateway.config.settings import Admin as AdminSettings
 from gateway.config.settings import Redis, Settings
 from gateway.metrics.numbers import Counted
+from gateway.metrics.releases import Conducted
 from gateway.metrics.standing import ProcessState, Standing
 from gateway.metrics.strata import Observed
 from gateway.process.comparing import Comparer
@@ -83,6 +84,7 @@ class Running:
     standing: Standing = field(default_factory=lambda: Standing(workers=2))
     processes: list[ProcessState] = field(default_factory=list)
     observed: Observed = field(default_factory=Observed)
+    conducted: Conducted = field(default_factory=Conducted)
     shadows: Comparer | None = None
     drills: Board | None = None
     feedback: FeedbackDesk | None = None
@@ -183,6 +185,7 @@ async def running(
             standing=lambda: side.standing,
             processes=lambda: side.processes,
             observed=lambda: side.observed,
+            conducted=lambda: side.conducted,
             releases=desk,
             drills=drills,
             shadows=shadows,

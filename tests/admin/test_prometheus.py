@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from gateway.config.settings import Redis
 from gateway.metrics.names import ALL, Kind
 from gateway.metrics.numbers import DURATION_BOUNDS, ERROR_KINDS, Counted, Numbers
+from gateway.metrics.releases import Conducted, FamilyStanding, ReleaseStanding
 from gateway.metrics.strata import Observed
 from gateway.release.conduct.drill.board import Board
 from gateway.release.drill.due import Schedule
@@ -238,3 +239,47 @@ async def test_labels_cannot_be_made_by_calls(side: Running) -> None:
         await side.ask("GET", f"/api/v1/routes/r{number}")
         await side.ask("PUT", f"/api/v1/routes/r{number}/weights", {"weights": {"v2": 1}})
     assert set(await scrape(side)) == before
+
+
+async def test_how_releases_stand_is_told(side: Running) -> None:
+    errors = FamilyStanding(e=12.0, e_hold=30.0, rollback_at=400.0, hold_at=80.0)
+    advice = FamilyStanding(e=1.0, e_hold=1.5, rollback_at=None, hold_at=80.0)
+    running = ReleaseStanding(
+        route="chat", candidate="v2", phase="awaiting-approval", stage=2, stages=5, weight=5.0,
+        entered_at=900.0, is_held=False, is_latched=False, waits_since=940.0, ticked_at=999.0,
+        promotable=25.0, families={"errors": errors, "client-errors": advice},
+    )  # fmt: skip
+    ended = ReleaseStanding(
+        route="code", candidate="v3", phase="rolled-back", stage=1, stages=1, weight=0.0,
+        entered_at=100.0, is_held=False, is_latched=True,
+    )  # fmt: skip
+    side.conducted = Conducted(
+        at=1000.0, releases=(running, ended), problems=("text",),
+        decisions={("chat", "stage"): 2}, rollbacks={("code", "errors"): 1},
+    )  # fmt: skip
+    numbers = await scrape(side)
+    one, other = ("chat", "v2"), ("code", "v3")
+    assert numbers["release_phase", (*one, "awaiting-approval")] == 1
+    assert numbers["release_phase", (*other, "rolled-back")] == 1
+    assert (numbers["release_stage", one], numbers["release_stages", one]) == (2, 5)
+    assert numbers["release_phase_entered_timestamp_seconds", one] == 900
+    assert numbers["release_weight_ratio", one] == 0.05
+    assert numbers["release_promotable_weight_ratio", one] == 0.25
+    assert (numbers["release_latched", one], numbers["release_latched", other]) == (0, 1)
+    assert (numbers["release_waiting_seconds", one], numbers["release_held", one]) == (60, 0)
+    assert numbers["release_waiting_seconds", other] == 0
+    assert numbers["release_last_tick_timestamp_seconds", one] == 999
+    assert ("release_last_tick_timestamp_seconds", other) not in numbers
+    assert numbers["release_evidence", (*one, "errors")] == 12
+    assert numbers["release_hold_evidence", (*one, "errors")] == 30
+    assert numbers["release_rollback_threshold", (*one, "errors")] == 400
+    assert numbers["release_hold_threshold", (*one, "client-errors")] == 80
+    assert ("release_rollback_threshold", (*one, "client-errors")) not in numbers
+    assert numbers["release_problem", ("text",)] == 1
+    assert numbers["release_decisions_total", ("chat", "stage")] == 2
+    assert numbers["release_rollbacks_total", ("code", "errors")] == 1
+
+
+async def test_without_a_release_nothing_is_told_of_any(side: Running) -> None:
+    numbers = await scrape(side)
+    assert not [name for name, _ in numbers if name.startswith("release_")]

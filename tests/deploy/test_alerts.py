@@ -22,7 +22,7 @@ import msgspec
 import pytest
 
 from gateway.release.machine.phase import Phase
-from gateway.release.machine.status import begin, encode
+from gateway.release.machine.status import Proposal, begin, encode
 from gateway.release.plan.read import read_plan
 from tests.deploy.gateway import Gateway, plant
 from tests.deploy.models import Model, Stage
@@ -66,6 +66,9 @@ OF_CONTENT: tuple[Alert, ...] = (
     ("GraygateWatchPolling", ""),
     ("GraygateReloadFailed", ""),
     ("GraygateDrillOverdue", TYPO),
+    ("GraygateReleaseRolledBack", TYPO),
+    ("GraygateReleaseWaits", "slow"),
+    ("GraygateReleaseStuck", "failing"),
 )
 OF_STRAIN: tuple[Alert, ...] = (
     ("GraygateWorkersBehind", ""),
@@ -158,20 +161,37 @@ def test_garbage_edits_that_reach_one_gateway_and_settings_that_are_wrong(scene:
     polls = f'graygate_watch_mode{{mode="poll", instance="{second.instance}"}}'
     wait_until(lambda: scene.prometheus.value(polls) == 1, "it polls")
     second.reload("redis.trakking = false\n")
-    want_drills(scene.stores[0], TYPO)
+    want_drills(store, TYPO)
+    leave_waiting(store, "slow", 49.0)
+    store.cli("HSET gray:route:failing:release status {")
+    store.cli("SADD gray:releases failing")
     scene.prometheus.wait_firing(*OF_CONTENT)
 
 
 def want_drills(store: Server, route: str) -> None:
-    """A release that ended long ago, whose plan wants a drill every hour; one never ends."""
+    """A release that was rolled back long ago, whose plan wants drills; one never ends."""
     plan = read_plan(
         {"candidate": "v2", "stages": [{"weight": 100}], "drill": {"every": "1h"}},
         given={"route": route},
     )
     begun = begin(plan, release_id="r1", stable="v1", weight_before=0.0, by="alice", now=1000.0)
-    ended = msgspec.structs.replace(begun, phase=Phase.ABORTED)
+    ended = msgspec.structs.replace(begun, phase=Phase.ROLLED_BACK, latched=True)
     store.execute("SET", f"gray:route:{route}:drill", "{}")
     store.execute("HSET", f"gray:route:{route}:release", "status", encode(ended))
+
+
+def leave_waiting(store: Server, route: str, weight: float) -> None:
+    """A release that asked an hour ago whether it may begin."""
+    plan = read_plan(
+        {"candidate": "v2", "mode": "manual", "stages": [{"weight": 100}]}, given={"route": route}
+    )
+    then = time.time() - 3600
+    begun = begin(plan, release_id="r2", stable="v1", weight_before=weight, by="alice", now=then)
+    asks = Proposal(verb="promote", about="promote:0", text="Start?", at=then)
+    waiting = msgspec.structs.replace(begun, phase=Phase.AWAITING, proposal=asks)
+    fields = ("release", "r2", "running", "1", "status", encode(waiting))
+    store.execute("HSET", f"gray:route:{route}:release", *fields)
+    store.cli(f"SADD gray:releases {route}")
 
 
 def test_workers_that_stand_still_or_have_too_much_to_do(scene: Scene) -> None:

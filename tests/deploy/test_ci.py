@@ -81,6 +81,12 @@ def test_every_shell_takes_the_script(shell: str) -> None:
     subprocess.run([shell, "-n", str(SCRIPT)], check=True, timeout=30)
 
 
+def test_nothing_is_installed_by_a_name_that_a_stranger_may_register() -> None:
+    for file in sorted(FOLDER.parent.rglob("*")):
+        if file.is_file() and file.suffix != ".pyc":
+            assert not re.search(r"\bpipx? install (-\S+ )*graygate\b", file.read_text()), file
+
+
 def test_it_registers_releases_waits_and_keeps_the_report(step: Step) -> None:
     step.prints("release-report", "# Report\n")
     code, told = step.run(**WANTED, DIGEST="sha256:1f", MODEL_ID="chat-3", WHY="run 7")

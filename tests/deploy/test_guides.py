@@ -24,7 +24,7 @@ from tests.servers import HOST, Valkey, free_port, wait_until
 
 # Programs of others; what is ours in them is checked below.
 FOREIGN = {
-    *("apt-get", "curl", "docker", "helm", "install", "journalctl", "kubectl", "python3"),
+    *("apt-get", "curl", "docker", "helm", "install", "journalctl", "kubectl", "ln", "python3"),
     *("sudo", "systemctl", "systemd-analyze", "/opt/graygate/bin/pip"),
 }
 ALICE = base64.b64encode(b"alice").decode()

@@ -7,10 +7,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from gateway.release.machine.phase import Phase
+from gateway.release.machine.status import begin, encode
+from gateway.release.plan.read import read_plan
 from tests.deploy.gateway import Gateway, plant
 from tests.deploy.models import Stage
 from tests.deploy.rules import DEPLOY
@@ -61,10 +66,22 @@ def test_every_command_works(tmp_path: Path) -> None:
                 return all(name in text for name in wanted)
 
             wait_until(is_at_work, "the route has its first revision, and is asked")
+            roll_back(store, "chat")
             for line in commands():
                 words = shlex.split(line.split(" | ")[0])
                 assert words[0] in ("graygate", "redis-cli", "curl"), line
                 _run(line, gateway, store, model.url)
+
+
+def roll_back(store: Server, route: str) -> None:
+    """What a release leaves behind that was rolled back."""
+    plan = read_plan({"candidate": "v2", "stages": [{"weight": 100}]}, given={"route": route})
+    begun = begin(
+        plan, release_id="r1", stable="v1", weight_before=0.0, by="alice", now=time.time()
+    )
+    ended = msgspec.structs.replace(begun, phase=Phase.ROLLED_BACK, latched=True)
+    fields = ("release", "r1", "status", encode(ended))
+    store.execute("HSET", f"gray:route:{route}:release", *fields)
 
 
 def _run(line: str, gateway: Gateway, store: Server, model_url: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +32,13 @@ _QUIET = {
     *("graygate_config_rejected_total", "graygate_config_refused"),
     *("graygate_shadow_pairs_total", "graygate_feedback_total"),
     *("graygate_drill_overdue", "graygate_drill_last_success_timestamp_seconds"),
+    "graygate_release_problem",
+}
+# It stays at its first stage.
+_PLAN = {
+    "candidate": "v2",
+    "mode": "automatic",
+    "stages": [{"weight": 50, "hold": 1, "minimum_requests": 10**9}, {"weight": 100}],
 }
 
 
@@ -41,7 +50,7 @@ def own_store() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def gateway(own_store: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """Two workers that have answered something for both versions."""
+    """Two workers that have answered something for both versions, and a release that runs."""
     with Stage() as stage:
         plant(own_store, "chat", 50, v1=stage.model().url, v2=stage.model().url)
         folder = tmp_path_factory.mktemp("scraped") / "gateway"
@@ -54,7 +63,19 @@ def gateway(own_store: Server, tmp_path_factory: pytest.TempPathFactory) -> Iter
                 return answers in text and answers.replace("v2", "v1") in text
 
             wait_until(has_counted_both, "both versions have answered")
+            start_release(gateway, "chat")
+            judged = 'graygate_release_evidence{candidate="v2",family="errors",route="chat"}'
+            wait_until(lambda: judged in gateway.metrics()[0], "its release is judged")
             yield gateway
+
+
+def start_release(gateway: Gateway, route: str) -> None:
+    request = urllib.request.Request(
+        f"{gateway.admin_url}/api/v1/routes/{route}/release",
+        data=json.dumps({"plan": _PLAN}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(request, timeout=10).close()
 
 
 def test_promtool_finds_no_fault_in_the_exposition(gateway: Gateway) -> None:

@@ -248,11 +248,15 @@ def test_an_endpoint_is_as_healthy_as_the_share_of_workers_that_find_it_up() -> 
     url = ("chat", "v2", "http://b")
     for place, is_up in enumerate((True, False, False, True)):
         ledger.join(place, place)
-        ledger.put(place, place, Totals(endpoints=((*url, is_up),)))
-    assert ledger.counted().endpoints == {url: 0.5}
+        others = (("chat", "v1", url[2], True), ("rank", "v2", url[2], True))
+        ledger.put(place, place, Totals(endpoints=((*url, is_up), *others)))
+    assert ledger.counted().endpoints[url] == 0.5
+    assert ledger.endpoints_of("chat", "v2") == {"http://b": 0.5}
     ledger.leave(1, 1)
     ledger.leave(2, 2)
-    assert ledger.counted().endpoints == {url: 1.0}
+    assert ledger.counted().endpoints[url] == 1.0
+    assert ledger.endpoints_of("chat", "v2") == {"http://b": 1.0}
+    assert ledger.endpoints_of("chat", "v3") == {}
 
 
 def test_buckets_of_another_release_are_left_out_and_its_counters_are_not() -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Set
+
 import pytest
 
 from gateway.config.secret import Secret
+from gateway.state.link import Link
 from gateway.state.status import Mode
+from gateway.state.watch import LOOKED_AT_ONCE, Lists, Names
 from tests.servers import Server, Valkey
 from tests.state.following import (
     eventually,
@@ -228,6 +233,39 @@ async def test_a_swapped_database_is_found_by_the_poll(fresh_valkey: Server) -> 
         await loaded(store)
         fresh_valkey.cli("SWAPDB 0 1")
         await eventually(lambda: weight(store) == 77, "the other database is in force")
+
+
+async def test_what_is_told_does_not_wait_for_the_look_at_a_thousand_routes(
+    store: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [f"other{number:03d}" for number in range(3 * LOOKED_AT_ONCE)]
+    for name in others:
+        store.cli(f"HSET gray:route:{name} stable v1 path /{name}")
+        store.cli(f"HSET gray:route:{name}:versions v1 http://127.0.0.1:9001")
+    seed(store, f"SADD gray:routes {' '.join(others)}")
+    async with following(store, poll_seconds=0.1) as followed:
+        await eventually(lambda: len(followed.snapshot.routes) > len(others), "all are known")
+        watch = followed._watch
+        read, portions = watch._read, list[Set[str]]()
+
+        async def told_meanwhile(
+            link: Link, routes: Set[str], lists: Lists, names: Names | None = None
+        ) -> None:
+            if len(routes) == LOOKED_AT_ONCE and not portions:  # the first of a look
+                store.cli("HSET gray:route:chat:weights v2 55")
+                await asyncio.wait_for(watch._woken.wait(), 10)
+                portions.append(routes)
+            elif portions:
+                portions.append(routes)
+            await read(link, routes, lists, names)
+
+        monkeypatch.setattr(watch, "_read", told_meanwhile)
+        await eventually(lambda: {"chat"} in portions, "the weight was read")
+        assert portions[1] == {"chat"}
+        await eventually(lambda: weight(followed) == 55, "the weight is in force")
+        await eventually(
+            lambda: set().union(*portions[2:], portions[0]) == {"chat", *others}, "the look went on"
+        )
 
 
 async def test_two_prefixes_in_one_store_do_not_see_each_other(store: Server) -> None:

@@ -9,6 +9,7 @@ leads next goes on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -19,9 +20,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from gateway.errors import ConflictError, GraygateError, StoreError, StoreUnavailable
+from gateway.metrics.releases import Conducted
 from gateway.release.conduct.notify.notifier import Notifier
 from gateway.release.conduct.own_metrics import OwnMetrics
 from gateway.release.conduct.session import Judging, Lost, Session, StrataSource
+from gateway.release.conduct.standings import Standings
+from gateway.release.conduct.testimony import read_testimony
 from gateway.release.judge.evidence import MetricVerdict
 from gateway.release.machine.status import Status
 from gateway.release.machine.status import decode as decode_status
@@ -70,6 +74,7 @@ class Controller:
         self._known: dict[str, Session] = {}  # as they were last, should the store lose them
         self._lost: set[str] = set()  # of those, what is gone from the store with its route
         self._said: dict[str, str] = {}  # the last trouble with each route
+        self._standings = Standings(store.releases)
         self._woken = asyncio.Event()
         notifier.on_done(self._sent)
         store.subscribe_releases(self._hear)
@@ -81,6 +86,11 @@ class Controller:
     def problems(self) -> Mapping[str, str]:
         """What keeps the release of a route from going on."""
         return self._said
+
+    def conducted(self) -> Conducted:
+        """How releases stand, for `/metrics`."""
+        is_leading = bool(self._term) and self._store.leader.term == self._term
+        return self._standings.conducted(self._clock(), self._said, is_leading=is_leading)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -96,11 +106,14 @@ class Controller:
         term = self._store.leader.term
         if term != self._term:
             self._sessions.clear()
+            self._said.clear()
+            self._standings.begin()
             self._term = term
         if not term:
             return
+        in_force = self._store.snapshot.routes
         try:
-            routes = await self._store.releases.attended(self._store.snapshot.routes)
+            routes = await self._store.releases.attended(in_force)
         except StoreError as error:
             self._lose(error)
             return
@@ -111,6 +124,11 @@ class Controller:
         await asyncio.gather(*(self._conduct(route) for route in sorted(routes)))
         running = {session.status.release_id for session in self._sessions.values()}
         self._metrics.keep_only(running)
+        for past in self._said.keys() - routes - self._known.keys():
+            del self._said[past]
+        with contextlib.suppress(StoreError):  # the next tick goes on with it
+            conducted = self._sessions.keys() | self._known.keys()
+            await self._standings.look(in_force, conducted, self._clock())
 
     # One release
 
@@ -118,9 +136,11 @@ class Controller:
         try:
             session = self._sessions.get(route) or await self._open(route)
             if session is None:
+                self._said.pop(route, None)
                 return
             self._sessions[route] = session
             is_running = await session.tick(self._clock())
+            self._standings.ticked(session.status, session.testimony)
             self._tell(session)
             self._known[route] = session
             if not is_running:
@@ -156,6 +176,7 @@ class Controller:
             return None
         status = decode_status(record.status)
         self._metrics.watch(status.release_id, status.plan, status.stable)
+        self._standings.opened(status, read_testimony(record.evidence))
         return Session(
             record,
             self._new_judging(status, record),
@@ -252,7 +273,9 @@ class Controller:
     # Waking
 
     def _hear(self, route: str, part: Part) -> None:
-        if part is not Part.RELEASE and (route in self._sessions or part is not Part.STRATA):
+        if part is Part.RELEASE:
+            self._standings.changed(route)
+        elif route in self._sessions or part is not Part.STRATA:
             self._woken.set()
 
     def _sent(self, notice_id: str) -> None:

@@ -91,6 +91,8 @@ class Judging(Protocol):
         weight: float,
         metrics: Sequence[MetricVerdict],
         gateways: Iterable[str] | None,
+        *,
+        is_baking: bool,
     ) -> Evidence | None: ...
 
     def mark(self) -> None: ...
@@ -245,7 +247,9 @@ class Session:
     def _evidence(self, now: float) -> Evidence | None:
         status, world = self.status, self._world
         metrics, gateways = world.metrics(status), world.gateways()
-        evidence = self._judging.evidence(now, status.weight_wanted, metrics, gateways)
+        evidence = self._judging.evidence(
+            now, status.weight_wanted, metrics, gateways, is_baking=status.baking
+        )
         if evidence is not None:
             why = why_no_wish(status.plan, evidence)
             missing = (*evidence.missing, why) if why else evidence.missing

@@ -65,6 +65,20 @@ async def test_a_failing_candidate_is_at_zero_within_seconds_and_then_rolled_bac
         assert (await gateway.start()).record.release != status.release_id
 
 
+async def test_errors_that_begin_in_the_bake_are_rolled_back_and_told_as_such(
+    store: Server,
+) -> None:
+    async with leader(store) as gateway:
+        await gateway.start(bake={"duration": 600, "holdback": 5})
+        await gateway.until("baking")
+        for _ in range(20):
+            await gateway.second(stable_bad=1)
+        # A rise of few seconds is probed first; what raised it begins anew with the probe.
+        status = await gateway.until("rolled-back", candidate_bad=40, stable_bad=1)
+        assert "errors rose after the promotion: " in str(status.decisions)
+        assert status.stopped_by == ("errors",)
+
+
 async def test_a_candidate_that_is_not_ready_waits_and_one_that_failed_is_probed_all_the_same(
     store: Server,
 ) -> None:
@@ -530,6 +544,7 @@ async def test_what_goes_wrong_with_a_lost_release_does_not_end_the_controller(
 
 async def test_routes_without_a_release_cost_one_question(store: Server) -> None:
     async with leader(store) as gateway:
+        await gateway.controller.tick()  # the first one looks for a release that ended
         link = await gateway.store.link()
         asked: list[tuple[Any, ...]] = []
         pipeline = link.pipeline

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from prometheus_client.parser import text_string_to_metric_families as parse
 
 from gateway.process.runfile import Running
 from loadtests.release_scene import Fault, Models, Story, weights_of
@@ -42,6 +43,7 @@ FAULTS: dict[str, Fault] = {
     "asks": "all", "advises": "all",
 }  # fmt: skip
 Told = dict[str, dict[str, Any] | BaseException]
+METRICS = "/metrics"
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,9 @@ async def _all(store: Server, models: Models, running: Running) -> Told:
             "advises": _advises(story("advises"), models, store),
         }
         ends = await asyncio.gather(*stories.values(), return_exceptions=True)
-    return dict(zip(stories, ends, strict=True))
+        async with session.get(f"{running.admin_url.rstrip('/')}/metrics") as answer:
+            scraped = {"text": await answer.text()}
+    return {**dict(zip(stories, ends, strict=True)), METRICS: scraped}
 
 
 async def _good(story: Story) -> dict[str, Any]:
@@ -163,3 +167,24 @@ def test_a_manual_release_advises_and_nothing_else(told: Told) -> None:
     assert story["advised"]["proposal"]["verb"] == "rollback"
     assert "errors" in story["advised"]["proposal"]["text"]
     assert story["ended"]["weight_wanted"] == 0
+
+
+def test_metrics_tell_how_all_of_them_ended_and_why(told: Told) -> None:
+    families = {family.name: family for family in parse(_story(told, METRICS)["text"])}
+
+    def values(name: str, *labels: str) -> dict[tuple[str, ...], float]:
+        samples = families[f"graygate_release_{name}"].samples
+        return {tuple(s.labels[label] for label in labels): s.value for s in samples if s.value}
+
+    fallen = {*FAULTS}
+    phases = values("phase", "route", "phase")
+    assert phases == {("good", "promoted"): 1, **{(one, "rolled-back"): 1 for one in fallen}}
+    assert {route for (route,) in values("latched", "route")} == fallen
+    assert values("rollbacks", "route", "cause") == {(route, "errors"): 1 for route in fallen}
+    stages = {
+        kind: n for (r, kind), n in values("decisions", "route", "kind").items() if r == "good"
+    }
+    assert (stages["started"], stages["stage"], stages["promoted"]) == (1, 1, 1)
+    assert not values("waiting_seconds", "route")
+    assert not values("problem", "route")
+    assert not families["graygate_release_evidence"].samples  # all of them are over
