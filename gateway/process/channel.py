@@ -6,9 +6,9 @@ feed workers of the release before it for as long as a replacement takes.
 
     worker  -> control   Hello, once; Holds after each Update it routes by; Totals every second;
                          Strata in each second in which something happened that it tells of;
-                         Pairs and Answers, as long as there is room for them
-    control -> worker    Update: all of it first, then only what changed; Kept after the totals of a
-                         worker that ends
+                         Pairs and Answers, as long as there is room for them; Ends, when all that
+                         it counted is said
+    control -> worker    Update: all of it first, then only what changed; Kept, after Ends
 """
 
 from __future__ import annotations
@@ -96,11 +96,14 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     shed: dict[str, int] = {}
     dropped: dict[str, int] = {}
     vitals: Vitals = Vitals()
-    is_last: bool = False  # the worker ends when it has heard that control has it
+
+
+class Ends(msgspec.Struct, frozen=True, kw_only=True, tag="ends"):
+    """The worker has said everything, and goes when it has heard that control has it."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
-    """Control has written down the last totals of the worker, which may end now."""
+    """Control has everything that the worker said, which may go now."""
 
 
 class Strata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strata"):
@@ -126,7 +129,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
 
 
 ToWorker = Update | Kept
-ToControl = Hello | Holds | Totals | Strata | Pairs | Answers
+ToControl = Hello | Holds | Totals | Strata | Pairs | Answers | Ends
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

@@ -20,6 +20,7 @@ from gateway.process.books import Books
 from gateway.process.channel import (
     PROTOCOL,
     Answers,
+    Ends,
     FrameReader,
     Hello,
     Holds,
@@ -194,15 +195,15 @@ class Feed:
             case Totals():
                 if self.ledger.put(link.hello.worker, link.hello.born, message):
                     self._books.keep(link.hello.worker, link.hello.born, message)
-                if message.is_last:
-                    link.is_ending = True
-                    link.writer.write(encode(Kept()))
             case Strata():
                 self.strata.put(message)
             case Pairs(pairs=pairs):
                 self.on_pairs(pairs)
             case Answers(entries=entries):
                 self.on_answers(entries)
+            case Ends():
+                link.is_ending = True
+                link.writer.write(encode(Kept()))
             case Hello():
                 raise ChannelError("it introduced itself twice")
 

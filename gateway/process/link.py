@@ -8,10 +8,9 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
-from msgspec.structs import replace
-
 from gateway.errors import ChannelError
 from gateway.process.channel import (
+    Ends,
     FrameReader,
     Hello,
     Holds,
@@ -137,11 +136,11 @@ class Link:
         """Says the last counts, when `run` has been cancelled and nothing more is counted.
 
         On a connection of its own, and again until control says that it has them: one that is being
-        replaced accepts a connection and ends without having read it. Control confirms while it
-        reads, so that of what is said again nothing has been heard before.
+        replaced accepts a connection and ends without having read it. Counts may be heard twice;
+        strata must not, so they stand at the end, just before what control confirms.
         """
-        totals = encode(replace(self._count(), is_last=True))
-        farewell = encode(self._hello) + b"".join(self._waiting) + totals
+        strata = b"".join(self._waiting)
+        farewell = encode(self._hello) + encode(self._count()) + strata + encode(Ends())
         self._waiting.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_SECONDS):

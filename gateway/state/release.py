@@ -172,6 +172,19 @@ class ReleaseStore:
             outbox=raw["outbox"],
         )
 
+    async def ended(self, routes: Sequence[str]) -> dict[str, tuple[bytes, bytes] | None]:
+        """Status and evidence of these routes' releases, and no more; None for what is none."""
+        keys = [self.keys.part(route, Part.RELEASE) for route in routes]
+        replies = await (await self._link()).pipeline(
+            [("HMGET", key, "status", "evidence") for key in keys]
+        )
+        found: dict[str, tuple[bytes, bytes] | None] = {}
+        for route, reply in zip(routes, replies, strict=True):
+            # What is of another type, or not ours to read, is no release.
+            values = [value or b"" for value in reply] if isinstance(reply, list) else []
+            found[route] = (values[0], values[1]) if len(values) == 2 else None
+        return found
+
     async def look(self, route: str, candidate: str) -> Look:
         """Where the release stands, its oldest commands and the candidate's weight, as of now."""
         parts = [Part.RELEASE, Part.COMMANDS, Part.WEIGHTS]

@@ -232,7 +232,12 @@ class Store:
         while True:
             await self._unsaved.wait()
             # In a thread, and yet it would make what brings the change to the workers wait.
-            await asyncio.sleep(SAVE_AFTER_SECONDS)
+            try:
+                await asyncio.sleep(SAVE_AFTER_SECONDS)
+            except asyncio.CancelledError:
+                with suppress(OSError):
+                    self._last_good.save(self.snapshot)
+                raise
             self._unsaved.clear()
             try:
                 await asyncio.to_thread(self._last_good.save, self.snapshot)

@@ -141,14 +141,13 @@ class Watch:
             elif now >= next_audit:
                 next_audit = now + AUDIT_SECONDS
                 await self._read_all(link, self._lists.everything)
-            elif now >= next_poll:
-                next_poll = now + self._settings.poll_seconds
-                next_beat = now + self._settings.heartbeat_seconds
-                await self._look(link, mode)
-            elif now >= next_beat:
+            elif now >= next_beat:  # before the look, which may take longer than until the next one
                 next_beat = now + self._settings.heartbeat_seconds
                 await self._check_life(link)
                 self._status.synced_at = time.time()
+            elif now >= next_poll:
+                await self._look(link, mode)
+                next_poll = time.monotonic() + self._settings.poll_seconds
             else:
                 await self._rest(link, min(next_poll, next_beat, next_audit, next_tokens) - now)
 

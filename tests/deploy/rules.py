@@ -68,7 +68,7 @@ def hurried(text: str) -> str:
     on shares, quantiles and counts stay what they are, and so do names such as `...:rate5m`.
     """
     text = re.sub(r"\[(\d+)m\]", r"[\1s]", text)
-    text = re.sub(r"^( +for: \d+)m$", r"\1s", text, flags=re.M)
+    text = re.sub(r"^( +(?:keep_firing_)?for: \d+)m\b", r"\1s", text, flags=re.M)
     text = re.sub(
         r"(_age_seconds > )(\d+)", lambda found: f"{found[1]}{int(found[2]) / 60:g}", text
     )

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from itertools import islice
+from heapq import nsmallest
 from math import inf
 
 import msgspec
 
-from gateway.errors import StoreError, StoreUnavailable
 from gateway.metrics.releases import (
     DECISION_KINDS,
     ROLLBACK_CAUSES,
@@ -85,8 +84,8 @@ class Standings:
         self._count(status)
 
     def changed(self, route: str) -> None:
-        """Somebody wrote the release of this route."""
-        self._looked_at.pop(route, None)
+        """Somebody wrote the release of this route: it is the next to be looked at."""
+        self._looked_at[route] = -inf
 
     def begin(self) -> None:
         """A term of the lease begins, or ends: others may have been at work."""
@@ -102,14 +101,17 @@ class Standings:
             for route in routes
             if route not in conducted and not is_of_drill(route) and self._is_due(route, now)
         )
-        for route in list(islice(due, LOOKS_AT_ONCE)):
-            self._looked_at[route] = now
+        # Those that somebody wrote, then those never looked at: of thousands none waits for ever.
+        looked_at = self._looked_at
+        chosen = nsmallest(LOOKS_AT_ONCE, due, key=lambda route: looked_at.get(route, 0.0))
+        if not chosen:
+            return
+        looked_at.update(dict.fromkeys(chosen, now))
+        for route, ended in (await self._releases.ended(chosen)).items():
             try:
-                await self._look_up(route)
-            except StoreUnavailable:
-                raise
-            except (StoreError, msgspec.MsgspecError):
-                self._forget(route)  # of another type, or of another release of ours
+                self._take(route, ended, now)
+            except msgspec.MsgspecError:
+                self._forget(route)  # of another release of ours
 
     # What is scraped
 
@@ -143,15 +145,15 @@ class Standings:
         self._told.pop(route, None)
 
     def _is_due(self, route: str, now: float) -> bool:
-        looked_at = self._looked_at.get(route)
-        return looked_at is None or (route in self._told and now - looked_at >= LOOK_SECONDS)
+        looked_at = self._looked_at.get(route, -inf)
+        return looked_at == -inf or (route in self._told and now - looked_at >= LOOK_SECONDS)
 
-    async def _look_up(self, route: str) -> None:
-        record = await self._releases.read(route)
-        if not record.status:
+    def _take(self, route: str, ended: tuple[bytes, bytes] | None, now: float) -> None:
+        status = decode_status(ended[0]) if ended is not None and ended[0] else None
+        if ended is None or status is None or not _is_shown(status, now):
             self._forget(route)
-            return
-        self._told[route] = (decode_status(record.status), read_testimony(record.evidence))
+        else:
+            self._told[route] = (status, read_testimony(ended[1]))
 
     def _count(self, status: Status) -> None:
         release, last = self._last.get(status.route, ("", None))

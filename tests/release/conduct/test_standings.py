@@ -15,6 +15,8 @@ import pytest
 import gateway.release
 from gateway.metrics.releases import DECISION_KINDS, ROLLBACK_CAUSES, Conducted, ReleaseStanding
 from gateway.release.conduct.standings import (
+    LOOK_SECONDS,
+    LOOKS_AT_ONCE,
     MOST_FAMILIES,
     SHOWN_SECONDS,
     Standings,
@@ -301,6 +303,27 @@ async def test_a_few_ended_releases_are_looked_up_at_a_time(store: Server) -> No
         assert len(standings.conducted(1000.0, (), is_leading=True).releases) == 19
         await standings.look(routes, (), 1001.0)
         assert len(standings.conducted(1001.0, (), is_leading=True).releases) == 29
+
+
+async def test_of_many_ended_releases_none_waits_for_ever_and_the_changed_come_first(
+    store: Server,
+) -> None:
+    async with leader(store) as gateway:
+        ended = status_of(Phase.ROLLED_BACK, latched=True)
+        routes = [f"route{number:02d}" for number in range(3 * LOOKS_AT_ONCE)]
+        for route in routes:
+            text = encode(msgspec.structs.replace(ended, route=route))
+            store.execute("HSET", f"gray:route:{route}:release", "status", text)
+        standings = Standings(gateway.store.releases)
+        for number in range(3):  # each time the first ones are due again
+            await standings.look(routes, (), 1000.0 + number * 2 * LOOK_SECONDS)
+        now = 1001.0 + 4 * LOOK_SECONDS
+        assert len(standings.conducted(now, (), is_leading=True).releases) == len(routes)
+        store.execute("DEL", "gray:route:route59:release")
+        standings.changed("route59")
+        await standings.look(routes, (), now)
+        shown = {one.route for one in standings.conducted(now, (), is_leading=True).releases}
+        assert shown == {*routes} - {"route59"}
 
 
 def test_every_kind_of_decision_that_the_code_knows_is_counted_by_its_name() -> None:
