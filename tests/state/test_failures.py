@@ -325,6 +325,19 @@ async def test_K09_a_store_that_takes_no_writes_is_said_and_reading_goes_on(
         assert set(store.snapshot.routes) == {"chat"}
 
 
+async def test_K09_a_master_that_became_a_replica_is_left_however_often_is_looked(
+    fresh_valkey: Server,
+) -> None:
+    seed(fresh_valkey)
+    async with following(fresh_valkey, poll_seconds=0.05, heartbeat_seconds=0.2) as store:
+        await loaded(store)
+        with Valkey() as master:
+            fresh_valkey.cli(f"REPLICAOF 127.0.0.1 {master.port}")
+            await eventually(lambda: "became a" in store.status.error, "it is left")
+            assert set(store.snapshot.routes) == {"chat"}
+            fresh_valkey.cli("REPLICAOF NO ONE")
+
+
 async def test_K09_a_paused_store_fails_writes_in_time(fresh_valkey: Server) -> None:
     seed(fresh_valkey)
     async with following(fresh_valkey, timeout_seconds=0.3) as store:
