@@ -84,7 +84,9 @@ class Late(msgspec.Struct):
         return self.rises[max(range(len(levels)), key=levels.__getitem__)]
 
     def _pass_to(self, second: int) -> None:
-        """Seconds without a stratum are updates as well."""
+        """Seconds without a stratum are updates as well, and late numbers of one are no more."""
+        if self.newest is not None and second <= self.newest:
+            self.detector.reopen()
         if self.newest is not None and second > self.newest + 1:
             self.detector.idle(min(second - self.newest - 1, _LONGEST_IDLE))
         self.newest = second if self.newest is None else max(self.newest, second)

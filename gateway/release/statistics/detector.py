@@ -68,6 +68,10 @@ class Detector(msgspec.Struct):
         """So many seconds in which nothing was bad on either side, or nothing was asked."""
         self.levels = [min(level + seconds, _MOST) for level in self.levels]
 
+    def reopen(self) -> None:
+        """What comes next belongs to a second that was told of before: it is no second more."""
+        self.levels = [max(level - 1.0, 0.0) for level in self.levels]
+
     def mean(self) -> float:
         return sum(level / len(self.levels) for level in self.levels)
 

@@ -237,6 +237,14 @@ def test_silence_is_passed_as_updates_but_not_without_end() -> None:
     assert late.detector.mean() == pytest.approx(73.0)
 
 
+def test_what_comes_late_of_a_second_makes_no_second_more() -> None:
+    late = Late()
+    for second in range(100, 150):
+        late.observe(second, Counts(190, 0, 10, 0), 1.0, 1.0)
+        late.observe(second - 3, Counts(5, 0, 1, 0), 1.0, 1.0)
+    assert late.detector.mean() == pytest.approx(50.0)
+
+
 def test_seconds_in_which_the_candidate_has_no_traffic_are_not_watched() -> None:
     judge = baked(Random(1), 5, KNOWN, share=1.0)
     judge.observe(answers(START + 5, (0, 0), (200, 1), 0.0), is_baking=True)  # in a quarantine
