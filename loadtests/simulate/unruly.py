@@ -1,15 +1,22 @@
-"""Traffic that is not made of independent requests: the two traps for every test by requests."""
+"""Traffic that is not made of independent requests: the traps for every test by requests."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from itertools import accumulate
+from math import exp, floor, log, sqrt
 from random import Random
 
+from gateway.metrics.strata import PER_LOG
 from gateway.release.judge.baseline import Baseline
+from gateway.release.judge.cuts import Cutter, Timed
 from gateway.release.judge.judge import Judge
 from gateway.release.judge.settings import JudgeSettings
-from gateway.release.judge.strata import Arm, Stratum
+from gateway.release.judge.strata import Arm, RankSums, Stratum, TailCounts
+from gateway.release.statistics.latency import freeze
 from gateway.release.statistics.noise import HalfMinute, overdispersion
+from loadtests.simulate.times import MEDIAN
 from loadtests.simulate.world import HOURS_2, RATE, Errors, about, poisson, until_rollback
 
 ERRORS = 0.01
@@ -17,6 +24,8 @@ USERS = 3000
 BAD_USERS = 0.02
 BAD_USERS_FAIL = 0.3
 ACTIVITY = 1.2  # of the Pareto distribution: few users make most of the requests
+USERS_DIFFER = 0.5  # sigma of the logarithm of users' own latencies; that of requests is 1 in all
+DIFFER_SECONDS = 1200
 
 
 def noisy_endpoints(dice: Random, settings: JudgeSettings, cv: float, share: float) -> bool:
@@ -82,3 +91,47 @@ def _arm(dice: Random, rate: float, failed: list[int]) -> Arm:
         units=max(round(requests * 0.8), len(set(failed))),
         bad_units=failed,
     )
+
+
+class Crowd:
+    """Users that stay on their version, and whose requests always take long or never do."""
+
+    def __init__(self, dice: Random, share: float) -> None:
+        self._dice = dice
+        self._busy = list(accumulate(dice.paretovariate(ACTIVITY) for _ in range(USERS)))
+        self._slow = [exp(dice.gauss(0.0, USERS_DIFFER)) for _ in range(USERS)]
+        self._is_candidate = [dice.random() < share for _ in range(USERS)]
+
+    def requests(self, count: int) -> tuple[Counter[int], Counter[int]]:
+        """The latencies of so many: the candidate's and stable's, by bucket."""
+        candidate: Counter[int] = Counter()
+        stable: Counter[int] = Counter()
+        dice, rest = self._dice, sqrt(1.0 - USERS_DIFFER**2)
+        for user in dice.choices(range(USERS), cum_weights=self._busy, k=count):
+            seconds = MEDIAN * self._slow[user] * exp(dice.gauss(0.0, rest))
+            arm = candidate if self._is_candidate[user] else stable
+            arm[floor(log(seconds) * PER_LOG)] += 1
+        return candidate, stable
+
+
+def users_differ(dice: Random, settings: JudgeSettings, share: float) -> bool:
+    """Whether equal versions are rolled back for latency within `DIFFER_SECONDS`."""
+    crowd = Crowd(dice, share)
+    before = sum(crowd.requests(60_000), Counter())
+    scale = freeze(before)
+    assert scale is not None
+    baseline = Baseline(scales={"total": scale}, noise=1.0, seconds=300, requests=60_000)
+    judge, cutter = Judge(settings, baseline), Cutter(settings, baseline)
+    for second in range(DIFFER_SECONDS):
+        arms = [_timed(arm) for arm in crowd.requests(round(RATE))]
+        taken = cutter.take(cutter.cuts, *arms)
+        tails = tuple(counts for counts in taken if isinstance(counts, TailCounts))
+        ranks = tuple(counts for counts in taken if isinstance(counts, RankSums))
+        judge.observe(Stratum(second=second, weight=share, tails=tails, ranks=ranks))
+        if judge.alarms_of("latency")[1]:
+            return True
+    return False
+
+
+def _timed(buckets: Counter[int]) -> Timed:
+    return Timed(arrived=buckets.total(), finished=buckets.total(), total=dict(buckets))
