@@ -57,7 +57,7 @@ class Row:
                 self._shown(self.value),
                 self._required(),
                 f"{self.limit.design} {self.limit.unit}".strip() if self.limit.design else "",
-                "yes" if self.is_met else "**no**",
+                "" if not self._required() else "yes" if self.is_met else "**no**",
             )
         )
 
