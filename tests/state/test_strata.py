@@ -17,7 +17,7 @@ from gateway.state.keys import Keys
 from gateway.state.store import WorkLink
 from gateway.state.strata import KEPT_ENTRIES, KEPT_SECONDS, START, Batch, Entry, StrataLog
 from tests.servers import Server
-from tests.state.following import CHAT, following, loaded, never
+from tests.state.following import CHAT, eventually, following, loaded, never
 from tests.state.test_audit import rights
 
 KEY = "gray:route:chat:strata"
@@ -164,7 +164,8 @@ async def test_numbers_do_not_make_the_gateways_read_their_routes(store: Server)
         store.cli(line)
     async with following(store, poll_seconds=60.0) as followed:
         await loaded(followed)
-        before = followed.status.attempts
+        await eventually(lambda: followed.snapshot.routes["chat"].revision == 1, "it is recorded")
+        before = followed.status.attempts  # the first look at everything may be still to come
         log = StrataLog(followed.link, followed.keys)
         await log.append("chat", "gw1", 5, [CELL])
         await never(lambda: followed.status.attempts > before + 1, "a reading", 0.3)
