@@ -57,7 +57,8 @@ async def main() -> None:
     arguments.add_argument("--workers", type=int, default=2)
     arguments.add_argument("--pause-ms", type=float, default=1.0, help="0 = saturate the workers")
     wanted = arguments.parse_args()
-    async with running_gateway(wanted.workers) as gateway:
+    kept = {"GRAYGATE_LIMITS__KEEPALIVE_REQUESTS": "1000000000"}  # asked on and on
+    async with running_gateway(wanted.workers, kept) as gateway:
         delays, plain = await measure(gateway, wanted.changes, wanted.pause_ms / 1000)
     print(f"{wanted.changes} changes, {wanted.workers} workers; milliseconds")
     print(HEADINGS)
