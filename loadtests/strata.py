@@ -76,7 +76,7 @@ class Worker:
         ended: list[tuple[Cell, bytes, float, bool]] = []
         for number in range(requests):
             tally, unit, seconds, is_bad = drawn[(at + number) % len(drawn)]
-            ended.append((tally.arrived(now + number / requests), unit, seconds, is_bad))
+            ended.append((tally.arrived(now + number / requests, unit), unit, seconds, is_bad))
         for cell, unit, seconds, is_bad in ended:
             cell.ended(is_bad, unit, "http://a", seconds, seconds / 2)
         self._at = (at + requests) % len(drawn)

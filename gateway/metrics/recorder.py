@@ -14,13 +14,16 @@ from collections.abc import Hashable, Iterable, Mapping
 
 from xxhash import xxh3_64_intdigest
 
+from gateway.metrics.firsts import UNIT_MASK, Firsts
 from gateway.metrics.sketch import Sketch
 from gateway.metrics.strata import (
     LEAST_SECONDS,
     MOST_BAD_UNITS,
+    MOST_FIRST_UNITS,
     PER_LOG,
     CellCounts,
     EventCounts,
+    FirstTimes,
     SketchDelta,
     bucket_of,
 )
@@ -30,8 +33,8 @@ _NEVER = -math.inf
 _LEAST = LEAST_SECONDS
 _LEAST_BUCKET = bucket_of(LEAST_SECONDS)
 
-# Cell, is bad, unit, endpoint, seconds until the end and until the first byte.
-End = tuple["Cell", bool, bytes | None, Hashable | None, float, float]
+# Cell, is bad, unit, endpoint, seconds until the end, until the first byte, and the longest gap.
+End = tuple["Cell", bool, bytes | None, Hashable | None, float, float, float]
 
 _log = math.log
 _floor = math.floor
@@ -51,6 +54,8 @@ class Cell:
         "client_errors",
         "finished",
         "first_byte",
+        "first_times",
+        "first_units",
         "gap",
         "half_bad",
         "half_finished",
@@ -75,6 +80,8 @@ class Cell:
         self.arrived = self.finished = self.bad = self.client_errors = 0
         self.units = self.more_bad_units = self.half_finished = self.half_bad = 0
         self.bad_units: list[int] = []
+        self.first_units: list[int] = []
+        self.first_times: list[FirstTimes] = []
         self.total: dict[int, int] = {}
         self.first_byte: dict[int, int] = {}
         self.gap: dict[int, int] = {}
@@ -86,21 +93,18 @@ class Cell:
         endpoint: Hashable | None,
         seconds: float,
         first_byte: float,
+        gap: float = 0.0,
     ) -> None:
         """A request that arrived here has ended, so long after it had come; 0 is no time at all.
 
-        `endpoint` is the last one that it was sent to. The rest is done in `digest`.
+        `endpoint` is the last one that it was sent to; `gap` is the longest one between two pieces
+        of the answer, if that came in pieces. The rest is done in `digest`.
         """
-        self.tally.ends.append((self, is_bad, unit, endpoint, seconds, first_byte))
+        self.tally.ends.append((self, is_bad, unit, endpoint, seconds, first_byte, gap))
 
     def refused(self) -> None:
         """The one that has just ended was the client's fault."""
         self.client_errors += 1
-
-    def paused(self, seconds: float) -> None:
-        """Its answer came in pieces, and this was the longest time between two of them."""
-        bucket, counts = bucket_of(seconds), self.gap
-        counts[bucket] = counts.get(bucket, 0) + 1
 
     def mark(self, place: int) -> None:
         """The unit had its first bad answer."""
@@ -113,6 +117,14 @@ class Cell:
         else:
             self.more_bad_units += 1
 
+    def end_of_first(self, unit: int, seconds: float, first_byte: float, gap: float) -> None:
+        """Some request of the unit has ended, perhaps the one that is timed."""
+        awaited = self.tally.firsts.awaited
+        if awaited.get(unit) != self.second:
+            return
+        del awaited[unit]
+        self.first_times.append((unit, _known(seconds), _known(first_byte), _known(gap)))
+
     def take(self) -> CellCounts:
         """What happened since it was sent last; from here on it counts from 0."""
         tally = self.tally
@@ -121,27 +133,34 @@ class Cell:
             self.arrived, self.finished, self.bad, self.client_errors,
             self.units, self.bad_units, self.half_finished, self.half_finished, self.half_bad,
             self.total, self.first_byte, self.gap, self.more_bad_units,
+            self.first_units, self.first_times,
         )  # fmt: skip
         self._clear()
         return counts
+
+
+def _known(seconds: float) -> int | None:
+    return bucket_of(seconds) if seconds else None
 
 
 class Tally:
     """One version of a route that has several: the cell of this second, and whom it has seen."""
 
     __slots__ = (
-        "_cell", "_recorder", "_sketch", "_until", "ends", "marked", "odd", "route", "seen",
-        "version",
+        "_cell", "_recorder", "_sketch", "_until", "comers", "ends", "firsts", "marked", "odd",
+        "route", "seen", "version",
     )  # fmt: skip
 
     def __init__(self, recorder: StrataRecorder, route: str, version: str) -> None:
         self._recorder = recorder
         self.ends = recorder.ends
+        self.comers = recorder.comers
         self.route = route
         self.version = version
         self.odd: frozenset[Hashable] = frozenset()  # every other of its endpoints
         self.seen: set[int] = set()  # units of which a request ended since the last batch
         self.marked: dict[int, None] = {}  # of the route: units that had a bad answer
+        self.firsts = Firsts()  # of the route
         self._sketch = Sketch()
         self._cell = Cell(self, 0)
         self._until = _NEVER
@@ -149,12 +168,14 @@ class Tally:
     def __repr__(self) -> str:
         return f"<Tally of {self.route} {self.version}>"
 
-    def arrived(self, now: float) -> Cell:
+    def arrived(self, now: float, unit: bytes | None = None) -> Cell:
         """The weights have drawn this version for a request; its end is to be told to the cell."""
         if now >= self._until:
             self._next_cell(now)
         cell = self._cell
         cell.arrived += 1
+        if unit is not None:
+            self.comers.append((cell, unit))
         return cell
 
     def _next_cell(self, now: float) -> None:
@@ -182,35 +203,47 @@ class StrataRecorder:
     def __init__(self) -> None:
         self.offset = 0.0  # of the wall clock from the one that `now` is of; renewed every second
         self.open: list[Cell] = []  # those with something to tell
+        self.comers: list[tuple[Cell, bytes]] = []  # who arrived, and has yet to be looked at
         self.ends: list[End] = []  # that have yet to be counted
         self._routes: dict[str, dict[str, Tally]] = {}
-        self._stages: dict[str, Hashable] = {}
+        self._stages: dict[str, tuple[Hashable, Hashable]] = {}  # and the deal
         self._events: dict[tuple[int, str, str, str], EventCounts] = {}
 
     def __repr__(self) -> str:
         return f"<StrataRecorder of {len(self._routes)} routes, {len(self.open)} cells to send>"
 
     def follow(
-        self, route: str, versions: Mapping[str, Iterable[Hashable]], stage: Hashable
+        self,
+        route: str,
+        versions: Mapping[str, Iterable[Hashable]],
+        stage: Hashable,
+        deal: Hashable = (),
     ) -> Mapping[str, Tally]:
         """The tallies of a route with these versions and their endpoints; none if it has just one.
 
         Who had a bad answer is forgotten when `stage` becomes another one. It is remembered by
         route, not by version: who failed on stable and is then moved is no news of the candidate.
+        With another `deal` users are on other versions than before.
         """
         if len(versions) < 2:
             self.forget(route)
             return {}
         known = self._routes.get(route, {})
         tallies = {v: known.get(v) or Tally(self, route, v) for v in versions}
-        marked = next(iter(known.values())).marked if known else {}
-        if self._stages.get(route) != stage:
+        before = next(iter(known.values()), None)
+        firsts = before.firsts if before is not None else Firsts()
+        marked = before.marked if before is not None else {}
+        last_stage, last_deal = self._stages.get(route, (None, None))
+        if last_stage != stage:
             marked = {}
+        if (last_stage, last_deal) != (stage, deal):
+            firsts.dealt()
         for version, tally in tallies.items():
             tally.marked = marked
+            tally.firsts = firsts
             tally.odd = frozenset(tuple(versions[version])[1::2])
         self._routes[route] = tallies
-        self._stages[route] = stage
+        self._stages[route] = (stage, deal)
         return tallies
 
     def keep_only(self, routes: Iterable[str]) -> None:
@@ -237,7 +270,8 @@ class StrataRecorder:
 
         In a row this takes half of what it would take while each request is carried.
         """
-        for cell, is_bad, unit, endpoint, seconds, first_byte in self.ends:
+        self._look_at_comers()
+        for cell, is_bad, unit, endpoint, seconds, first_byte, gap in self.ends:
             tally = cell.tally
             if not cell.is_open:
                 tally.open_again(cell)
@@ -251,6 +285,8 @@ class StrataRecorder:
                         cell.units += 1
                 if is_bad and place not in tally.marked:
                     cell.mark(place)
+                if tally.firsts.awaited:
+                    cell.end_of_first(place & UNIT_MASK, seconds, first_byte, gap)
             if is_bad:
                 cell.bad += 1
             # One endpoint alone has no half: then those of the units with an odd hash are one.
@@ -270,11 +306,25 @@ class StrataRecorder:
                     _floor(_log(first_byte) * PER_LOG) if first_byte > _LEAST else _LEAST_BUCKET
                 )
                 counts[bucket] = counts.get(bucket, 0) + 1
+            if gap:
+                counts = cell.gap
+                bucket = bucket_of(gap)
+                counts[bucket] = counts.get(bucket, 0) + 1
         self.ends.clear()
+
+    def _look_at_comers(self) -> None:
+        for cell, unit in self.comers:
+            place = _hash(unit) & UNIT_MASK
+            named = cell.first_units
+            if len(named) < MOST_FIRST_UNITS and cell.tally.firsts.is_first(place, cell.second):
+                named.append(place)
+        self.comers.clear()
 
     def take(self, second: int) -> tuple[list[CellCounts], list[EventCounts], list[SketchDelta]]:
         """All that is new since the last call; `second` is the one in which it is sent."""
         self.digest()
+        for tallies in self._routes.values():
+            next(iter(tallies.values())).firsts.tick(second)
         cells = self.open.copy()
         self.open.clear()
         minute = second // 60

@@ -19,6 +19,11 @@ _BASE: Final = 1.05
 PER_LOG: Final = 1 / math.log(_BASE)
 LEAST_SECONDS: Final = 1e-6
 MOST_BAD_UNITS: Final = 1000  # that a cell names
+MOST_RATED: Final = 10_000  # units that an event names
+MOST_FIRST_UNITS: Final = 1000  # that one worker's cell names
+
+# A unit, and the buckets of its request's total time, first byte and longest gap, where it had one.
+FirstTimes = tuple[int, int | None, int | None, int | None]
 
 
 class CellCounts(msgspec.Struct, array_like=True):
@@ -43,6 +48,9 @@ class CellCounts(msgspec.Struct, array_like=True):
     first_byte: dict[int, int] = {}  # until the content began; until the head, if it was no stream
     gap: dict[int, int] = {}  # the longest one between two pieces of a streamed answer
     more_bad_units: int = 0  # that `bad_units` has no room for
+    # What is known of units of which this is the first request in a while; see `firsts`.
+    first_units: list[int] = []  # of those that arrived, 32 bits of their hashes
+    first_times: list[FirstTimes] = []  # of those that ended
 
 
 class EventCounts(msgspec.Struct, array_like=True):
@@ -54,6 +62,7 @@ class EventCounts(msgspec.Struct, array_like=True):
     family: str  # feedback, shadow, shadow_self, or a name of the operators' own
     n: int
     bad: int
+    rated: list[tuple[int, bool]] = []  # of the known units among them: unit, is bad
 
 
 class SketchDelta(msgspec.Struct, array_like=True):
@@ -106,6 +115,8 @@ def merge_events(events: Iterable[EventCounts]) -> list[EventCounts]:
         into = merged.setdefault(key, EventCounts(*key, n=0, bad=0))
         into.n += event.n
         into.bad += event.bad
+        into.rated += event.rated
+        del into.rated[MOST_RATED:]
     return list(merged.values())
 
 
@@ -120,6 +131,8 @@ def _add(into: CellCounts, cell: CellCounts) -> None:
     into.half_finished += cell.half_finished
     into.half_bad += cell.half_bad
     into.more_bad_units += cell.more_bad_units
+    into.first_units += cell.first_units
+    into.first_times += cell.first_times
     for sums, more in (
         (into.total, cell.total),
         (into.first_byte, cell.first_byte),

@@ -17,7 +17,7 @@ from gateway.errors import StoreError
 from gateway.metrics.strata import EventCounts
 from gateway.process.second import second_of_next_send
 from gateway.process.strata import StrataSums
-from gateway.proxy.answered import ID_BYTES, NOT_DRAWN, rating_id
+from gateway.proxy.answered import ID_BYTES, NOT_DRAWN, UNIT_BYTES, rating_id
 from gateway.state.ratings import Ratings
 
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _WRITE_SECONDS = 1.0
 MOST_WAITING = 200_000  # ids while the store is away
 
-_Batch = dict[str, dict[bytes, str]]  # route -> id -> version
+_Batch = dict[str, dict[bytes, str]]  # route -> id -> version, and unit
 
 
 class FeedbackDesk:
@@ -61,8 +61,9 @@ class FeedbackDesk:
         for route, version, ids in entries:
             into = self._new.setdefault(route, {})
             before = len(into)
-            for at in range(0, len(ids) - ID_BYTES + 1, ID_BYTES):
-                into[ids[at : at + ID_BYTES]] = version
+            for at in range(0, len(ids), ID_BYTES + UNIT_BYTES):
+                unit = ids[at + ID_BYTES : at + ID_BYTES + UNIT_BYTES]
+                into[ids[at : at + ID_BYTES]] = f"{version} {unit.hex()}" if any(unit) else version
             self._held += len(into) - before
 
     async def run(self) -> None:
@@ -128,10 +129,13 @@ class FeedbackDesk:
         return known
 
     def _count(self, route: str, rating: Rating, version: str) -> None:
+        version, _, unit = version.partition(" ")
         is_drawn = not version.startswith(NOT_DRAWN)
         name = version.removeprefix(NOT_DRAWN)
         self._totals[route, name, "bad" if rating.is_bad else "good"] += 1
         if is_drawn:  # else whose answer it is was no chance, and comparing it would mislead
             second = second_of_next_send(self._wall())
             event = EventCounts(second, route, name, rating.family, n=1, bad=int(rating.is_bad))
+            if unit:
+                event.rated.append((int(unit, 16), rating.is_bad))
             self._sums.put_events(second, [event])

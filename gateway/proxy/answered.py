@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xxhash import xxh3_64_digest
+from xxhash import xxh3_64_digest, xxh3_64_intdigest
+
+from gateway.metrics.firsts import UNIT_MASK
 
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_IDS = 50_000  # between two tellings; more than a worker carries in a second
 ID_BYTES = 8
+UNIT_BYTES = 4  # behind each id: of the unit's hash; 0 is none
 
 # Before the version of an answer that the weights had no say in, or not the last one: its rating
 # is counted, but it is no fair sample. No version's name begins like that.
@@ -53,9 +56,14 @@ class Answered:
             return
         self._count += 1
         version = outcome.version if outcome.tally is not None else NOT_DRAWN + outcome.version
-        self._ids.setdefault((view.name, version), bytearray()).extend(place)
+        decision = exchange.decision
+        unit = decision.unit if decision is not None else None
+        known = 0 if unit is None else xxh3_64_intdigest(unit) & UNIT_MASK
+        told = self._ids.setdefault((view.name, version), bytearray())
+        told += place
+        told += known.to_bytes(UNIT_BYTES, "big")
 
     def take(self) -> tuple[tuple[str, str, bytes], ...]:
-        """Route, version and ids, one after the other; from here on it begins anew."""
+        """Route, version and ids with units, all in a row; from here on it begins anew."""
         ids, self._ids, self._count = self._ids, {}, 0
         return tuple((*key, bytes(found)) for key, found in ids.items())

@@ -100,7 +100,7 @@ class Exchange(Arrival):
         self.decision = decision = decide(view.route, facts, now=_now(), draw=_draw)
         outcome = place(view, decision, now, _draw)
         if outcome.tally is not None:
-            self.cell = outcome.tally.arrived(self.started)
+            self.cell = outcome.tally.arrived(self.started, decision.unit)
         elif outcome.reason is Reason.FAILOVER:
             settle_missed(self, view.outcomes[decision.version, decision.reason])
         if view.total_seconds:

@@ -28,10 +28,10 @@ def settle(exchange: Exchange, cell: Cell, now: float, has_failed: bool = False)
     exchange.cell = None
     started, began = exchange.started, exchange.answered_at
     delivery, decision = exchange.delivery, exchange.decision
+    gap = 0.0
     if delivery is not None and delivery.is_stream:
         began = delivery.first_piece_at or began
-        if delivery.longest_gap:
-            cell.paused(delivery.longest_gap)
+        gap = delivery.longest_gap
     status = exchange.status
     if status == 101:
         now = started  # how long people talk is up to them
@@ -46,6 +46,7 @@ def settle(exchange: Exchange, cell: Cell, now: float, has_failed: bool = False)
         exchange.endpoint or exchange.last_failed,
         now - started,
         began - started if began else 0.0,
+        gap,
     )
 
 
@@ -53,5 +54,5 @@ def settle_missed(exchange: Exchange, drawn: Outcome) -> None:
     """The version that was drawn was known to be down, so that another one is asked at once."""
     decision = exchange.decision
     if drawn.tally is not None and decision is not None:
-        cell = drawn.tally.arrived(exchange.started)
-        cell.ended(True, decision.unit, None, 0.0, 0.0)
+        cell = drawn.tally.arrived(exchange.started, decision.unit)
+        cell.ended(True, decision.unit, None, 0.0, 0.0, 0.0)

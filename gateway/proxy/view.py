@@ -104,7 +104,7 @@ class RouteView:
             - _NEVER_IDENTITY
         )
         endpoints = {version: group.endpoints for version, group in self.groups.items()}
-        tallies = recorder.follow(route.name, endpoints, stage_of(route))
+        tallies = recorder.follow(route.name, endpoints, stage_of(route), deal_of(route))
         self.outcomes = {
             (version, reason): Outcome(
                 route.name,
@@ -163,6 +163,11 @@ def stage_of(route: Route) -> tuple[bytes, tuple[str, ...]]:
     """Another one when users are dealt anew, or a candidate begins to get its share or ends."""
     drawn = () if route.spec.paused else route.spec.candidates
     return route.salt, tuple(v for v in drawn if route.spec.weights.get(v, 0.0) > 0)
+
+
+def deal_of(route: Route) -> tuple[tuple[str, float], ...]:
+    """Another one when some users change their version."""
+    return tuple(sorted(route.spec.weights.items()))
 
 
 def follow(

@@ -1,6 +1,7 @@
 """Which version answered which request, and which of them were rated, for a day.
 
-    gray:route:R:answered:BLOCK    HASH    id -> version, of the answers of ten minutes
+    gray:route:R:answered:BLOCK    HASH    id -> version, of the answers of ten minutes; behind
+                                           a space the unit, if known: eight hex digits
     gray:route:R:rated:ID:FAMILY   STRING  there is a rating of this answer
 
 BLOCK is the unix time divided by 600. An id has eight bytes, whatever the request's own was.

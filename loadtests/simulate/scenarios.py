@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import inf, log
 from random import Random
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -377,7 +378,7 @@ def latency_scenarios() -> tuple[Scenario, ...]:
 
 
 def unruly_scenarios() -> tuple[Scenario, ...]:
-    """Not among those that must be passed: that remedies work, and the trap that is still open."""
+    """Not among those that must be passed: the traps, and that the remedies work."""
     by_unit = replace(ERRORS_ONLY, unit="unit")
 
     def noisy(cv: float, share: float) -> Callable[[Random], Outcome]:
@@ -386,9 +387,11 @@ def unruly_scenarios() -> tuple[Scenario, ...]:
     def sticky(share: float, settings: JudgeSettings) -> Callable[[Random], Outcome]:
         return lambda dice: {"found": unruly.few_users_fail(dice, settings, share)}
 
-    def differing(share: float) -> Callable[[Random], Outcome]:
-        settings = JudgeSettings(unit="unit")
-        return lambda dice: {"found": unruly.users_differ(dice, settings, share)}
+    def differing(
+        *stages: tuple[float, int], unit: Literal["unit", "request"] = "unit", slower: float = 1.0
+    ) -> Callable[[Random], Outcome]:
+        settings = JudgeSettings(unit=unit)
+        return lambda dice: unruly.users_differ(dice, settings, stages, slower)
 
     cases = [
         *(
@@ -404,15 +407,29 @@ def unruly_scenarios() -> tuple[Scenario, ...]:
     ]
     name = "the trap: the same, 50 %, by request"
     trap = Limit("rolled back", percent("found"), inf, "45", "%")
-    users = "not mended: equal, users differ in latency (sigma 0.5), 20 min, "
-    still_open = [
+    ramp = ((0.01, 240), (0.05, 240), (0.25, 240), (0.5, 240))
+    users = "users differ in latency (sigma 0.5), "
+    alarm = Limit("rolled back", percent("found"), 1.0, "", "%")
+    trapped = Limit("rolled back", percent("found"), inf, "", "%")
+    found = Limit("rolled back", percent("found"), inf, "", "%", 99.0)
+    at = Limit("median", median("seconds"), inf)
+    crowds = [
+        Scenario("12", f"{users}equal, 50 %, by unit", 300, differing((0.5, 1200)), (alarm,)),
+        Scenario("12", f"{users}equal, 5 %, by unit", 300, differing((0.05, 1200)), (alarm,)),
+        Scenario("12", f"{users}equal, 1-5-25-50, by unit", 300, differing(*ramp), (alarm,)),
         Scenario(
             "12",
-            f"{users}{share:.0%}",
-            200,
-            differing(share),
-            (Limit("rolled back", percent("found"), inf, "", "%"),),
-        )
-        for share in (0.5, 0.05)
+            f"{users}x1.5, 1-5-25-50, by unit",
+            100,
+            differing(*ramp, slower=1.5),
+            (found, at),
+        ),
+        Scenario(
+            "12",
+            f"the trap: {users}equal, 5 %, by request",
+            100,
+            differing((0.05, 1200), unit="request"),
+            (trapped,),
+        ),
     ]
-    return (*scenarios, Scenario("12", name, 500, sticky(0.5, ERRORS_ONLY), (trap,)), *still_open)
+    return (*scenarios, Scenario("12", name, 500, sticky(0.5, ERRORS_ONLY), (trap,)), *crowds)

@@ -14,8 +14,9 @@ HEAD = """\
 Written by `make simulate`: so many independent releases each, 200 requests per second for up to
 two hours, judged by the engine that judges real ones. *Design* is what the simulation gave that
 the engine was designed with. Scenarios 1 and 8 are tests. Latencies (3, 7) are known at arrival: in
-life each threshold adds its own time. In 4 and 11 batches pass through the accumulator, and in 11
-the machine acts; 12 is beyond what must be passed: the two traps, and that the remedies work.
+life each threshold adds its own time. In 4, 11 and with the users of 12 batches pass through the
+accumulator, and in 11 the machine acts; 12 is beyond what must be passed: the traps, and that the
+remedies work.
 
 | | scenario | runs | measured | required | design | met |
 |---|---|---|---|---|---|---|

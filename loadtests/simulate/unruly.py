@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from math import exp, floor, log, sqrt
+from math import exp, inf, sqrt
 from random import Random
 
-from gateway.metrics.strata import PER_LOG
+from gateway.metrics.firsts import Firsts
+from gateway.metrics.strata import CellCounts, bucket_of
 from gateway.release.judge.baseline import Baseline
-from gateway.release.judge.cuts import Cutter, Timed
+from gateway.release.judge.gather import Accumulator
 from gateway.release.judge.judge import Judge
+from gateway.release.judge.memory import LATENCY
 from gateway.release.judge.settings import JudgeSettings
-from gateway.release.judge.strata import Arm, RankSums, Stratum, TailCounts
+from gateway.release.judge.strata import Arm, Stratum
 from gateway.release.statistics.latency import freeze
 from gateway.release.statistics.noise import HalfMinute, overdispersion
+from gateway.state.strata import Batch
 from loadtests.simulate.times import MEDIAN
 from loadtests.simulate.world import HOURS_2, RATE, Errors, about, poisson, until_rollback
 
@@ -25,7 +28,7 @@ BAD_USERS = 0.02
 BAD_USERS_FAIL = 0.3
 ACTIVITY = 1.2  # of the Pareto distribution: few users make most of the requests
 USERS_DIFFER = 0.5  # sigma of the logarithm of users' own latencies; that of requests is 1 in all
-DIFFER_SECONDS = 1200
+ROUTE, CANDIDATE, STABLE = "chat", "v2", "v1"
 
 
 def noisy_endpoints(dice: Random, settings: JudgeSettings, cv: float, share: float) -> bool:
@@ -94,44 +97,72 @@ def _arm(dice: Random, rate: float, failed: list[int]) -> Arm:
 
 
 class Crowd:
-    """Users that stay on their version, and whose requests always take long or never do."""
+    """Users that stay on their version, and whose requests always take long or never do.
 
-    def __init__(self, dice: Random, share: float) -> None:
+    `slower`: so many times as long on the candidate. Two workers tell of them.
+    """
+
+    def __init__(self, dice: Random, slower: float = 1.0) -> None:
         self._dice = dice
+        self._slower = slower
         self._busy = list(accumulate(dice.paretovariate(ACTIVITY) for _ in range(USERS)))
-        self._slow = [exp(dice.gauss(0.0, USERS_DIFFER)) for _ in range(USERS)]
-        self._is_candidate = [dice.random() < share for _ in range(USERS)]
+        self._slow = [MEDIAN * exp(dice.gauss(0.0, USERS_DIFFER)) for _ in range(USERS)]
+        self._places = [dice.random() for _ in range(USERS)]
+        self._share = 0.0
+        self._workers = [Firsts(), Firsts()]
 
-    def requests(self, count: int) -> tuple[Counter[int], Counter[int]]:
-        """The latencies of so many: the candidate's and stable's, by bucket."""
-        candidate: Counter[int] = Counter()
-        stable: Counter[int] = Counter()
+    def split(self, share: float) -> None:
+        self._share = share
+        for firsts in self._workers:
+            firsts.dealt()
+
+    def second(self, second: int) -> list[CellCounts]:
+        """Both versions' cells; all that arrives in a second ends in it."""
+        cells = {version: CellCounts(second, ROUTE, version) for version in (CANDIDATE, STABLE)}
         dice, rest = self._dice, sqrt(1.0 - USERS_DIFFER**2)
-        for user in dice.choices(range(USERS), cum_weights=self._busy, k=count):
-            seconds = MEDIAN * self._slow[user] * exp(dice.gauss(0.0, rest))
-            arm = candidate if self._is_candidate[user] else stable
-            arm[floor(log(seconds) * PER_LOG)] += 1
-        return candidate, stable
+        count = round(RATE)
+        for number, user in enumerate(dice.choices(range(USERS), cum_weights=self._busy, k=count)):
+            is_candidate = self._places[user] < self._share
+            cell = cells[CANDIDATE if is_candidate else STABLE]
+            seconds = self._slow[user] * exp(dice.gauss(0.0, rest))
+            bucket = bucket_of(seconds * self._slower if is_candidate else seconds)
+            cell.arrived += 1
+            cell.total[bucket] = cell.total.get(bucket, 0) + 1
+            firsts = self._workers[number % 2]
+            if firsts.is_first(user, second):
+                del firsts.awaited[user]
+                cell.first_units.append(user)
+                cell.first_times.append((user, bucket, None, None))
+        for cell in cells.values():
+            cell.finished = cell.arrived
+        for firsts in self._workers:
+            firsts.tick(second)
+        return list(cells.values())
 
 
-def users_differ(dice: Random, settings: JudgeSettings, share: float) -> bool:
-    """Whether equal versions are rolled back for latency within `DIFFER_SECONDS`."""
-    crowd = Crowd(dice, share)
-    before = sum(crowd.requests(60_000), Counter())
+def users_differ(
+    dice: Random, settings: JudgeSettings, stages: Sequence[tuple[float, int]], slower: float = 1.0
+) -> dict[str, float]:
+    """Whether latency rolls back, and when; stages are shares and how many seconds each lasts."""
+    crowd = Crowd(dice, slower)
+    before: Counter[int] = Counter()
+    for second in range(-300, 0):
+        for cell in crowd.second(second):
+            before.update(cell.total)
     scale = freeze(before)
     assert scale is not None
-    baseline = Baseline(scales={"total": scale}, noise=1.0, seconds=300, requests=60_000)
-    judge, cutter = Judge(settings, baseline), Cutter(settings, baseline)
-    for second in range(DIFFER_SECONDS):
-        arms = [_timed(arm) for arm in crowd.requests(round(RATE))]
-        taken = cutter.take(cutter.cuts, *arms)
-        tails = tuple(counts for counts in taken if isinstance(counts, TailCounts))
-        ranks = tuple(counts for counts in taken if isinstance(counts, RankSums))
-        judge.observe(Stratum(second=second, weight=share, tails=tails, ranks=ranks))
-        if judge.alarms_of("latency")[1]:
-            return True
-    return False
-
-
-def _timed(buckets: Counter[int]) -> Timed:
-    return Timed(arrived=buckets.total(), finished=buckets.total(), total=dict(buckets))
+    baseline = Baseline(scales={"total": scale}, noise=1.0, seconds=300, requests=before.total())
+    judge = Judge(settings, baseline)
+    gather = Accumulator(ROUTE, CANDIDATE, STABLE, settings, baseline)
+    begun = 0
+    for share, seconds in stages:
+        crowd.split(share)
+        gather.split(begun, share)
+        for second in range(begun, begun + seconds):
+            gather.add(Batch(f"{second}", "g", second, tuple(crowd.second(second)), ()))
+            for stratum in gather.close(second + 1, ["g"]):
+                judge.observe(stratum)
+            if judge.alarms_of(LATENCY)[1]:
+                return {"found": 1.0, "seconds": float(second)}
+        begun += seconds
+    return {"found": 0.0, "seconds": inf}

@@ -7,8 +7,16 @@ import pytest
 from xxhash import xxh3_64_intdigest
 
 from gateway.metrics import recorder as module
+from gateway.metrics.firsts import AGAIN_SECONDS, UNIT_MASK
 from gateway.metrics.recorder import Cell, StrataRecorder, Tally
-from gateway.metrics.strata import MOST_BAD_UNITS, CellCounts, EventCounts, bucket_of, merge
+from gateway.metrics.strata import (
+    MOST_BAD_UNITS,
+    MOST_FIRST_UNITS,
+    CellCounts,
+    EventCounts,
+    bucket_of,
+    merge,
+)
 
 ONE, TWO, THREE = "http://one", "http://two", "http://three"
 OFFSET = 1_000_000.25  # of the wall clock
@@ -144,8 +152,7 @@ def test_ends_are_counted_by_what_they_were(recorder: StrataRecorder, tally: Tal
     end(cells[1], bad=True)
     end(cells[2])
     cells[2].refused()
-    cells[3].ended(False, None, None, 0.0, 0.02)
-    cells[3].paused(0.5)
+    cells[3].ended(False, None, None, 0.0, 0.02, 0.5)
     [cell] = taken(recorder)
     assert (cell.arrived, cell.finished, cell.bad, cell.client_errors) == (4, 4, 1, 1)
     assert cell.total == {bucket_of(0.1): 3}
@@ -341,3 +348,74 @@ def test_everything_shows_what_it_is(recorder: StrataRecorder, tally: Tally) -> 
     cell = tally.arrived(1.0)
     assert repr(tally) == "<Tally of chat v2>"
     assert repr(cell) == "<Cell v2 at 1000001: 1 came>"
+
+
+# One request of each unit
+
+
+def short(unit: str) -> int:
+    return place(unit) & UNIT_MASK
+
+
+def test_one_request_of_each_unit_is_told_with_its_own_times(
+    recorder: StrataRecorder, tally: Tally
+) -> None:
+    first, second = tally.arrived(1.0, b"a"), tally.arrived(2.0, b"a")
+    other = tally.arrived(2.1, b"b")
+    second.ended(False, b"a", TWO, 0.1, 0.01)  # overtakes the one that came first
+    first.ended(False, b"a", TWO, 3.0, 0.2, 0.5)
+    other.ended(False, b"b", TWO, 0.4, 0.0)
+    told = {cell.second: (cell.first_units, cell.first_times) for cell in taken(recorder)}
+    assert list(told.values()) == [
+        ([short("a")], [(short("a"), bucket_of(3.0), bucket_of(0.2), bucket_of(0.5))]),
+        ([short("b")], [(short("b"), bucket_of(0.4), None, None)]),
+    ]
+
+
+def test_an_arrival_is_told_of_before_its_end(recorder: StrataRecorder, tally: Tally) -> None:
+    cell = tally.arrived(1.0, b"a")
+    [told] = taken(recorder)
+    assert (told.first_units, told.first_times) == ([short("a")], [])
+    cell.ended(False, b"a", TWO, 9.0, 0.0)
+    [told] = taken(recorder)
+    assert (told.first_units, told.first_times) == ([], [(short("a"), bucket_of(9.0), None, None)])
+
+
+def test_requests_without_a_unit_are_not_told_of_one_by_one(
+    recorder: StrataRecorder, tally: Tally
+) -> None:
+    end(tally.arrived(1.0))
+    [told] = taken(recorder)
+    assert (told.arrived, told.first_units, told.first_times) == (1, [], [])
+
+
+def test_other_weights_deal_users_anew(recorder: StrataRecorder) -> None:
+    versions = {"v1": (ONE,), "v2": (TWO,)}
+    told = []
+    for second, weight in ((60, 5), (61, 5), (100, 25), (101, 25)):
+        tally = recorder.follow("chat", versions, "first", weight)["v2"]
+        recorder.take(second)
+        end(tally.arrived(float(second), b"a"), unit="a")
+        told += [second for cell in taken(recorder, second) if cell.first_times]
+    assert told == [60, 100]
+
+
+def test_units_are_told_of_again_after_the_warm_up(recorder: StrataRecorder, tally: Tally) -> None:
+    told = []
+    for second in range(60, 60 + 2 * AGAIN_SECONDS):
+        recorder.take(second)
+        end(tally.arrived(float(second), b"a"), unit="a")
+        told += [second - 60 for cell in taken(recorder, second) if cell.first_units]
+    assert told == [0, AGAIN_SECONDS]
+
+
+def test_a_cell_names_so_many_units_and_the_others_come_later(
+    recorder: StrataRecorder, tally: Tally
+) -> None:
+    units = [b"user-%d" % number for number in range(MOST_FIRST_UNITS + 5)]
+    for unit in units:
+        tally.arrived(1.0, unit)
+    assert len(taken(recorder)[0].first_units) == MOST_FIRST_UNITS
+    for unit in units:
+        tally.arrived(1.1, unit)
+    assert len(taken(recorder)[0].first_units) == 5

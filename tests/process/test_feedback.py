@@ -63,8 +63,8 @@ class Desk(FeedbackDesk):
         return [event for _, _, _, events in self.sums.take() for event in events]
 
 
-def ids(*requests: str) -> bytes:
-    return b"".join(rating_id(one.encode()) for one in requests)
+def ids(*requests: str, unit: int = 0) -> bytes:
+    return b"".join(rating_id(one.encode()) + unit.to_bytes(4, "big") for one in requests)
 
 
 def good(request: str, family: str = "feedback", version: str = "") -> Rating:
@@ -110,6 +110,17 @@ async def test_what_is_known_counts_more_than_what_the_caller_believes() -> None
     desk.answered([("chat", "v1", ids("a"))])
     await desk.take("chat", [bad("a", version="v2")])
     assert desk.totals == {("chat", "v1", "bad"): 1}
+
+
+async def test_ratings_of_known_units_are_told_with_them_also_from_the_store() -> None:
+    desk = Desk()
+    desk.answered([("chat", "v2", ids("a", "b", unit=0xABC)), ("chat", "v2", ids("c"))])
+    await desk.take("chat", [bad("a")])
+    await desk.write()
+    assert await desk.take("chat", [good("b"), bad("c")]) == Taken(joined=2, unknown=0, repeated=0)
+    [event] = desk.events()
+    assert (event.n, event.bad, event.rated) == (3, 2, [(0xABC, True), (0xABC, False)])
+    assert desk.totals == {("chat", "v2", "bad"): 2, ("chat", "v2", "good"): 1}
 
 
 async def test_ratings_have_a_family_of_their_own() -> None:

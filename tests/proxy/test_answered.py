@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.proxy import answered
-from gateway.proxy.answered import ID_BYTES, rating_id
+from gateway.proxy.answered import ID_BYTES, UNIT_BYTES, rating_id
 from gateway.routing.spec import VersionSpec
 from tests.proxy.side import Side, closed_port
 
@@ -20,7 +20,7 @@ def two(side: Side, **changes: object) -> None:
 
 def told(side: Side) -> dict[tuple[str, str], int]:
     """How many ids of each route and version there are."""
-    return {(r, v): len(ids) // ID_BYTES for r, v, ids in side.plane.answered.take()}
+    return {(r, v): len(ids) // (ID_BYTES + UNIT_BYTES) for r, v, ids in side.plane.answered.take()}
 
 
 async def test_a_route_that_wants_no_ratings_is_not_told_of(side: Side) -> None:
@@ -36,9 +36,21 @@ async def test_an_answer_is_told_with_its_version_by_the_id_that_the_client_sees
     own = (await side.ask()).one("x-request-id")
     foreign = await side.once(b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: mine-1\r\n\r\n")
     assert foreign.one("x-request-id") == "mine-1" and own
-    ids = rating_id(own.encode()) + rating_id(b"mine-1")
+    nobody = bytes(UNIT_BYTES)
+    ids = rating_id(own.encode()) + nobody + rating_id(b"mine-1") + nobody
     assert side.plane.answered.take() == (("chat", "v2", ids),)
     assert side.plane.answered.take() == ()
+
+
+async def test_an_answer_is_told_with_its_unit_which_nobody_can_read(side: Side) -> None:
+    two(side, feedback=100.0, weights={"v2": 100.0}, unit=("header:x-user",))
+    for user in (b"ann", b"bob", b"ann"):
+        await side.once(b"GET / HTTP/1.1\r\nHost: a\r\nX-User: %b\r\n\r\n" % user)
+    [(_, _, ids)] = side.plane.answered.take()
+    size = ID_BYTES + UNIT_BYTES
+    first, second, third = (ids[at + ID_BYTES : at + size] for at in range(0, len(ids), size))
+    assert first == third and first != second and bytes(UNIT_BYTES) not in (first, second)
+    assert b"ann" not in ids
 
 
 async def test_a_share_is_remembered(side: Side) -> None:

@@ -8,16 +8,16 @@ has passed, and nobody is judged only by those who survived. The same cut is tak
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from math import ceil
 
 import msgspec
 
 from gateway.release.judge.baseline import Baseline
-from gateway.release.judge.measured import Cell, histograms
+from gateway.release.judge.measured import METRICS, Cell, FirstTimes, histograms
 from gateway.release.judge.settings import JudgeSettings
-from gateway.release.judge.strata import RankSums, TailCounts
+from gateway.release.judge.strata import Purpose, RankSums, TailCounts
 from gateway.release.statistics.latency import Scale, Scores, edge_of, slide_of
 
 
@@ -59,6 +59,28 @@ class Timed(msgspec.Struct):
         return max(self.arrived - max(without, 0), timed)
 
 
+class Firsts(msgspec.Struct):
+    """One version's units whose one timed request arrived in one second."""
+
+    timed: Timed = msgspec.field(default_factory=Timed)
+    awaited: set[int] = msgspec.field(default_factory=set)
+
+    def add(self, new: set[int], times: Iterable[FirstTimes]) -> None:
+        """Units that came, each for the first time, and ends of which not all are of such ones."""
+        self.awaited |= new
+        timed = self.timed
+        timed.arrived += len(new)
+        for unit, *buckets in times:
+            if unit not in self.awaited:
+                continue
+            self.awaited.remove(unit)
+            timed.finished += 1
+            for metric, bucket in zip(METRICS, buckets, strict=True):
+                if bucket is not None:
+                    counts = timed.of(metric)
+                    counts[bucket] = counts.get(bucket, 0) + 1
+
+
 class Cut(msgspec.Struct, frozen=True):
     """One threshold, or the rank, of one metric; due so many seconds after arrival."""
 
@@ -94,20 +116,25 @@ def cuts_of(settings: JudgeSettings, baseline: Baseline) -> tuple[Cut, ...]:
     return tuple(sorted(cuts, key=lambda cut: cut.wait))
 
 
-def slides_of(settings: JudgeSettings, metric: str) -> tuple[int, ...]:
+def slides_of(settings: JudgeSettings, metric: str, purpose: Purpose = "both") -> tuple[int, ...]:
     """How far the candidate is slid down, in the order of `TailCounts.candidate_over`."""
-    margin = slide_of(settings.latency_margins[metric])
-    proof = slide_of(settings.latency_proof_margin)
-    return (0, margin, proof)
+    alarm = (0, slide_of(settings.latency_margins[metric]))
+    proof = (slide_of(settings.latency_proof_margin),)
+    if purpose == "both":
+        return alarm + proof
+    return alarm if purpose == "alarm" else proof
 
 
 class Cutter:
     """Takes the cuts of one release."""
 
-    def __init__(self, settings: JudgeSettings, baseline: Baseline) -> None:
+    def __init__(
+        self, settings: JudgeSettings, baseline: Baseline, purpose: Purpose = "both"
+    ) -> None:
         self.cuts = cuts_of(settings, baseline)
+        self._purpose = purpose
         self._scales: Mapping[str, Scale] = baseline.scales
-        self._slides = {metric: slides_of(settings, metric) for metric in settings.latency_margins}
+        self._slides = {m: slides_of(settings, m, purpose) for m in settings.latency_margins}
         judged = {
             metric: scale for metric, scale in baseline.scales.items() if metric in self._slides
         }
@@ -133,6 +160,7 @@ class Cutter:
         return TailCounts(
             metric=metric,
             cut=cut.place,
+            purpose=self._purpose,
             candidate_n=candidate.judged,
             candidate_over=[candidate.over(threshold + slide) for slide in self._slides[metric]],
             stable_n=stable.judged,
@@ -142,6 +170,7 @@ class Cutter:
     def _rank(self, metric: str, candidate: _Ordered, stable: _Ordered) -> RankSums:
         return RankSums(
             metric=metric,
+            purpose=self._purpose,
             candidate_n=candidate.judged,
             candidate=candidate.sums(self._slid_scores[metric]),
             stable_n=stable.judged,

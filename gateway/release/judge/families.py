@@ -137,20 +137,27 @@ class MetricLatency(msgspec.Struct):
     def observe_tail(self, tail: TailCounts) -> None:
         candidate, stable = tail.candidate_n, tail.stable_n
         total = candidate + stable
-        plain, slid, proof = tail.candidate_over
+        if tail.purpose != "alarm":
+            over = tail.candidate_over[-1] + tail.stable_over
+            self.proof.observe_tail(tail.cut, stable, total, over, tail.stable_over)
+        if tail.purpose == "proof":
+            return
+        plain, slid, *_ = tail.candidate_over
         self.anything.observe_tail(tail.cut, candidate, total, plain + tail.stable_over, plain)
         self.margin.observe_tail(tail.cut, candidate, total, slid + tail.stable_over, slid)
-        self.proof.observe_tail(tail.cut, stable, total, proof + tail.stable_over, tail.stable_over)
         if tail.cut == shown_cut(self.scale):
             self.curve.observe(candidate, total, plain + tail.stable_over, plain)
             self.counts.add(candidate, plain, stable, tail.stable_over)
 
     def observe_rank(self, rank: RankSums) -> None:
-        plain, slid, proof = rank.candidate
         candidate, stable = rank.candidate_n, rank.stable_n
+        if rank.purpose != "alarm":
+            self.proof.observe_rank(stable, rank.stable, candidate, rank.candidate[-1])
+        if rank.purpose == "proof":
+            return
+        plain, slid, *_ = rank.candidate
         self.anything.observe_rank(candidate, plain, stable, rank.stable)
         self.margin.observe_rank(candidate, slid, stable, rank.stable)
-        self.proof.observe_rank(stable, rank.stable, candidate, proof)
 
 
 def shown_cut(scale: Scale) -> int:

@@ -161,7 +161,7 @@ class Findings:
         estimate, interval = curve.estimate(), curve.interval()
         low, high = interval or (None, None)
         if name == LATENCY:
-            why = words.of_latency(self._state.latency)
+            why = words.of_latency(self._state.latency, is_by_unit=self._settings.unit == "unit")
         elif late is not None:
             why = words.of_late(late, self._old_rate())
             span_seconds = max(span_seconds, late.span_seconds())

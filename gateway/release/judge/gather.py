@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from gateway.release.judge.baseline import Baseline
-from gateway.release.judge.cuts import Cut, Cutter, Timed, due
+from gateway.release.judge.cuts import Cut, Cutter, Firsts, Timed, due
 from gateway.release.judge.lengthen import Lines, Pending
 from gateway.release.judge.measured import Batch, Cell, Events
 from gateway.release.judge.settings import JudgeSettings
@@ -25,6 +25,7 @@ from gateway.release.judge.strata import (
     Stratum,
     TailCounts,
 )
+from gateway.release.judge.units import Once
 
 WATERMARK_SECONDS = 2
 # So long after a change of weight requests may have been drawn by the old or the new one.
@@ -51,6 +52,9 @@ class Arrived(msgspec.Struct):
     told_at: int
     candidate: Timed = msgspec.field(default_factory=Timed)
     stable: Timed = msgspec.field(default_factory=Timed)
+    # Where units are judged: those of which this was the second to be timed in.
+    candidate_firsts: Firsts = msgspec.field(default_factory=Firsts)
+    stable_firsts: Firsts = msgspec.field(default_factory=Firsts)
     taken: int = 0
 
 
@@ -66,6 +70,7 @@ class AccumulatorState(msgspec.Struct):
     first_arrival: int | None = None
     early_arrivals: int = 0
     warm_from: int | None = None
+    once: Once = msgspec.field(default_factory=Once)
     answers: Lines[Answers] = msgspec.field(default_factory=Lines)
     events: Lines[EventPair] = msgspec.field(default_factory=Lines)
     tails: Lines[TailCounts] = msgspec.field(default_factory=Lines)
@@ -88,7 +93,9 @@ class Accumulator:
         self._candidate = candidate
         self._stable = stable
         self._settings = settings
-        self._cutter = Cutter(settings, baseline)
+        is_by_unit = settings.unit == "unit"
+        self._cutter = Cutter(settings, baseline, "proof" if is_by_unit else "both")
+        self._firsts_cutter = Cutter(settings, baseline, "alarm") if is_by_unit else None
         self._state = state if state is not None else AccumulatorState()
 
     def __repr__(self) -> str:
@@ -111,6 +118,7 @@ class Accumulator:
         if not splits or splits[-1][1] != share:
             splits.append((at, share))
             splits.sort(key=lambda split: split[0])
+            self._state.once.split(share)
 
     def add(self, batch: Batch) -> None:
         """Takes what one gateway sent; once, for what comes twice counts twice."""
@@ -180,12 +188,27 @@ class Accumulator:
         family = _SHADOW if is_self else events.family
         pair = ended.events.setdefault(family, EventPair(family=family))
         if events.version == self._candidate and not is_self:
-            pair.candidate_n += events.n
-            pair.candidate_bad += events.bad
+            n, bad = self._counted(events, is_candidate=True)
+            pair.candidate_n += n
+            pair.candidate_bad += bad
             pair.bad_seconds = int(pair.candidate_bad > 0)
         elif events.version == self._stable or is_self:
-            pair.stable_n += events.n
-            pair.stable_bad += events.bad
+            n, bad = self._counted(events, is_candidate=False)
+            pair.stable_n += n
+            pair.stable_bad += bad
+
+    def _counted(self, events: Events, *, is_candidate: bool) -> tuple[int, int]:
+        """How many there are, and how many of them bad; where units stay, each rates once.
+
+        A shadow is no matter of units: what is mirrored is drawn request by request.
+        """
+        if self._firsts_cutter is None or events.family in (_SHADOW, _STABLE_SELF):
+            return events.n, events.bad
+        first: dict[int, bool] = {}
+        for unit, is_bad in events.rated:
+            first.setdefault(unit, is_bad)
+        new = self._state.once.of(events.family, is_candidate=is_candidate).new(first)
+        return len(new), sum(first[unit] for unit in new)
 
     def _close_ended(self, second: int, ended: Ended) -> list[Stratum]:
         state, settings = self._state, self._settings
@@ -233,6 +256,10 @@ class Accumulator:
             self._warm_up(cell)
         else:
             arrived.stable.add(cell)
+        if self._firsts_cutter is not None and self._is_warm_at(cell.second):
+            new = state.once.of("latency", is_candidate=is_candidate).new(cell.first_units)
+            firsts = arrived.candidate_firsts if is_candidate else arrived.stable_firsts
+            firsts.add(new, cell.first_times)
 
     def _warm_up(self, cell: Cell) -> None:
         state, settings = self._state, self._settings
@@ -286,12 +313,17 @@ class Accumulator:
     ) -> None:
         state, settings, share = self._state, self._settings, self._share_at(second)
         limits = (settings.stratum_requests, settings.stratum_seconds)
-        taken = self._cutter.take(cuts, arrived.candidate, arrived.stable)
-        for cut, counts in zip(cuts, taken, strict=True):
-            if isinstance(counts, TailCounts):
-                tails += state.tails.push(cut.name, second, share, counts, *limits)
-            else:
-                ranks += state.ranks.push(cut.name, second, share, counts, *limits)
+        taken = [("", self._cutter.take(cuts, arrived.candidate, arrived.stable))]
+        firsts = arrived.candidate_firsts.timed, arrived.stable_firsts.timed
+        if self._firsts_cutter is not None and any(timed.arrived for timed in firsts):
+            taken.append(("first ", self._firsts_cutter.take(cuts, *firsts)))
+        for prefix, found in taken:
+            for cut, counts in zip(cuts, found, strict=True):
+                name = prefix + cut.name
+                if isinstance(counts, TailCounts):
+                    tails += state.tails.push(name, second, share, counts, *limits)
+                else:
+                    ranks += state.ranks.push(name, second, share, counts, *limits)
 
 
 def _add_ended(arm: Arm, cell: Cell) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+# A unit, and the buckets of its request by the METRICS, where it had such a time.
+FirstTimes = tuple[int, int | None, int | None, int | None]
+
 
 class Cell(Protocol):
     """What one arrival second added up to, on one version, since the last batch."""
@@ -23,6 +26,8 @@ class Cell(Protocol):
     total: dict[int, int]
     first_byte: dict[int, int]
     gap: dict[int, int]
+    first_units: list[int]
+    first_times: list[FirstTimes]
 
 
 class Events(Protocol):
@@ -34,6 +39,7 @@ class Events(Protocol):
     family: str
     n: int
     bad: int
+    rated: list[tuple[int, bool]]
 
 
 class Batch(Protocol):

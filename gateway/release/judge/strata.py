@@ -7,7 +7,7 @@ come. All of it adds up, and no kind needs another.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -55,11 +55,17 @@ class EventPair(msgspec.Struct, kw_only=True):
         self.bad_seconds += other.bad_seconds
 
 
+# Where units stay, an alarm counts each of them once; the proof that the candidate keeps up takes
+# all requests, since few routes have users enough to give it.
+Purpose = Literal["both", "alarm", "proof"]
+
+
 class TailCounts(msgspec.Struct, kw_only=True):
     """Requests at or above one threshold; the candidate's also with its times slid down."""
 
     metric: str
     cut: int  # which threshold of the metric
+    purpose: Purpose = "both"
     candidate_n: int = 0
     candidate_over: list[int] = msgspec.field(default_factory=list)  # one for each slide
     stable_n: int = 0
@@ -80,6 +86,7 @@ class RankSums(msgspec.Struct, kw_only=True):
     """Sums over the scores of all requests; the candidate's also with its times slid down."""
 
     metric: str
+    purpose: Purpose = "both"
     candidate_n: int = 0
     # One for each slide: the sum of scores, then those of their exponentials.
     candidate: list[list[float]] = msgspec.field(default_factory=list)

@@ -64,7 +64,7 @@ def of_late(late: Late, old_rate: float) -> str:
     )
 
 
-def of_latency(family: LatencyFamily) -> str:
+def of_latency(family: LatencyFamily, *, is_by_unit: bool = False) -> str:
     shown = family.shown()
     if shown is None:
         return "latency: not judged, since stable's times before the release are not known"
@@ -74,8 +74,9 @@ def of_latency(family: LatencyFamily) -> str:
         return "latency: nothing to compare yet"
     limit = edge_of(latency.scale.thresholds[shown_cut(latency.scale)])
     noun = {"total": "requests took", "first_byte": "first bytes took", "gap": "streams paused"}
+    what = "latency, one request of each unit" if is_by_unit else "latency"
     return (
-        f"latency: {share(counts.candidate_bad, counts.candidate)} of the candidate's "
+        f"{what}: {share(counts.candidate_bad, counts.candidate)} of the candidate's "
         f"{counts.candidate:,} {noun[metric]} {seconds(limit)} or more, "
         f"{share(counts.stable_bad, counts.stable)} of stable's {counts.stable:,}"
     )

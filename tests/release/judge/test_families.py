@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from math import log
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from gateway.release.judge.baseline import Baseline
 from gateway.release.judge.counts import Counts
 from gateway.release.judge.families import (
     LatencyFamily,
+    MetricLatency,
     RateFamily,
     error_margin,
     shown_cut,
@@ -147,6 +149,26 @@ def test_all_metrics_must_be_shown_to_keep_up() -> None:
     assert not family.is_proven(0.05)
     del family.metrics["gap"]
     assert family.is_proven(0.05)
+
+
+def observed(**counts: Any) -> MetricLatency:
+    tail = TailCounts(metric="total", cut=3, stable_n=95, stable_over=5, **counts)
+    family = LatencyFamily.of(SETTINGS, timed_baseline("total"))
+    family.observe(1, (tail,), ())
+    return family.metrics["total"]
+
+
+def test_what_is_meant_for_alarms_proves_nothing_and_the_other_way_round() -> None:
+    both = observed(candidate_n=5, candidate_over=[4, 3, 1])
+    alarm = observed(candidate_n=5, candidate_over=[4, 3], purpose="alarm")
+    proof = observed(candidate_n=5, candidate_over=[1], purpose="proof")
+    for mine, other in ((alarm, proof), (proof, alarm)):
+        is_alarm = mine is alarm
+        assert (mine.margin == both.margin) == is_alarm
+        assert (mine.anything == both.anything) == is_alarm
+        assert (mine.counts == both.counts) == is_alarm
+        assert (mine.proof == both.proof) != is_alarm
+        assert other.counts != mine.counts
 
 
 def test_without_scales_there_is_no_latency_to_judge() -> None:

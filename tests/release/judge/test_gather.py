@@ -295,6 +295,115 @@ def test_without_a_baseline_arrivals_are_not_kept() -> None:
     assert gather.state().arrived == {}
 
 
+# Units that stay.
+
+BY_UNIT = msgspec.structs.replace(AT_ONCE, unit="unit")
+
+
+def comers(
+    second: int,
+    units: list[int],
+    times: dict[int, int],
+    gateway: str = "g1",
+    version: str = CANDIDATE,
+) -> Batch:
+    """Units of which this is the first request on some worker, and the buckets of those ended."""
+    told = cell(
+        version, second, arrived=2 * len(units), first_units=units,
+        first_times=[(unit, bucket, None, None) for unit, bucket in times.items()],
+    )  # fmt: skip
+    return batch(second, told, gateway=gateway)
+
+
+def alarms_of(strata: list[Stratum]) -> dict[int, tuple[int, int]]:
+    """Of the candidate, by threshold: how many there were, and how many above."""
+    found: dict[int, tuple[int, int]] = {}
+    for tail in (tail for stratum in strata for tail in stratum.tails):
+        if tail.purpose == "alarm" and tail.candidate_n:
+            n, over = found.get(tail.cut, (0, 0))
+            found[tail.cut] = (n + tail.candidate_n, over + tail.candidate_over[0])
+    return found
+
+
+def test_where_units_stay_one_request_of_each_raises_alarms() -> None:
+    gather = gatherer(BY_UNIT, TIMED)
+    gather.add(comers(START, [1, 2, 3], {1: -10, 2: 60}))
+    gather.add(comers(START, [3, 4], {3: -10, 4: -10}, gateway="g2"))  # 3 is at both
+    gather.add(comers(START + 1, [1], {1: 60}, gateway="g2"))  # another request of 1
+    assert alarms_of(closed_until(gather, START, START + 90)) == {0: (4, 1), 1: (4, 1)}
+
+
+def test_a_unit_that_waits_for_its_first_answer_is_above_all_thresholds() -> None:
+    gather = gatherer(BY_UNIT, TIMED)
+    gather.add(comers(START, [1, 2], {1: -10}))
+    assert alarms_of(closed_until(gather, START, START + 90)) == {0: (2, 1), 1: (2, 1)}
+
+
+def test_where_units_stay_all_requests_prove_that_the_candidate_keeps_up() -> None:
+    gather = gatherer(BY_UNIT, TIMED)
+    gather.add(arrivals(START, 4, 96, total={-10: 90}))
+    strata = closed_until(gather, START, START + 90)
+    tails = [tail for stratum in strata for tail in stratum.tails]
+    assert {tail.purpose for tail in tails} == {"proof"}
+    assert {(tail.candidate_n, tail.stable_n, len(tail.candidate_over)) for tail in tails} == {
+        (4, 96, 1)
+    }
+
+
+def test_who_comes_while_the_candidate_is_cold_is_timed_later() -> None:
+    gather = gatherer(JudgeSettings(unit="unit"), TIMED)
+    for second in range(START, START + 100):
+        # Told of again after 75 seconds, as workers do.
+        again = [second - START - 75] if second >= START + 75 else []
+        units = [second - START, *again]
+        gather.add(comers(second, units, dict.fromkeys(units, -10)))
+        gather.add(comers(second, units, dict.fromkeys(units, -10), version=STABLE))
+        gather.close(second)
+    state = gather.state()
+    assert state.warm_from == START + 60
+    assert state.once.of("latency", is_candidate=True).seen == {*range(25), *range(60, 100)}
+
+
+def test_in_the_next_stage_units_are_timed_once_more() -> None:
+    gather = gatherer(BY_UNIT, TIMED)
+    gather.add(comers(START, [1], {1: -10}))
+    gather.add(comers(START + 10, [1], {1: -10}))
+    gather.split(START + 20, 0.25)
+    gather.add(comers(START + 20, [1], {1: -10}))
+    assert alarms_of(closed_until(gather, START, START + 120)) == {0: (2, 0), 1: (2, 0)}
+
+
+def test_without_units_that_stay_their_requests_are_not_told_apart() -> None:
+    gather = gatherer(AT_ONCE, TIMED)
+    gather.add(comers(START, [1, 2], {1: 60}))
+    tails = [t for s in closed_until(gather, START, START + 90) for t in s.tails]
+    assert {(tail.purpose, tail.candidate_n) for tail in tails} == {("both", 4)}
+
+
+def test_where_units_stay_each_rates_once_and_a_shadow_is_no_matter_of_units() -> None:
+    gather = gatherer(BY_UNIT)
+    for second in (START, START + 1):
+        rated = [(1, True), (2, False), (1, False)]
+        events = [
+            EventCounts(second, ROUTE, CANDIDATE, "feedback", 5, 3, rated),
+            EventCounts(second, ROUTE, STABLE, "feedback", 4, 0, [(1, False), (9, False)]),
+            EventCounts(second, ROUTE, CANDIDATE, "shadow", 30, 2),
+        ]
+        gather.add(batch(second, events=events))
+    pairs = {e.family: e for s in gather.close(START + 70) for e in s.events}
+    feedback, shadow = pairs["feedback"], pairs["shadow"]
+    assert (feedback.candidate_n, feedback.candidate_bad, feedback.stable_n) == (2, 1, 2)
+    assert shadow.candidate_n == 30
+
+
+def test_drawn_one_by_one_all_ratings_count() -> None:
+    gather = gatherer(SETTINGS)
+    events = [EventCounts(START, ROUTE, CANDIDATE, "feedback", 25, 3, [(1, True), (1, True)])]
+    gather.add(batch(START, events=events))
+    [stratum] = gather.close(START + 3)
+    assert (stratum.events[0].candidate_n, stratum.events[0].candidate_bad) == (25, 3)
+
+
 # Merging and restarting.
 
 

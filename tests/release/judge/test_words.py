@@ -92,6 +92,17 @@ def test_latency_is_told_by_a_time_that_people_know() -> None:
     )
 
 
+def test_where_units_stay_latency_says_that_each_counts_once() -> None:
+    family = LatencyFamily.of(JudgeSettings(), timed_baseline("total"))
+    tail = TailCounts(
+        metric="total", cut=3, candidate_n=50, candidate_over=[25, 24, 23],
+        stable_n=1000, stable_over=50,
+    )  # fmt: skip
+    family.observe(1, (tail,), ())
+    told = words.of_latency(family, is_by_unit=True)
+    assert told.startswith("latency, one request of each unit: 50 % of the candidate's 50 requests")
+
+
 def test_without_a_baseline_latency_says_why() -> None:
     family = LatencyFamily.of(JudgeSettings(), Baseline())
     assert "before the release are not known" in words.of_latency(family)
