@@ -23,20 +23,20 @@ UNIT_MASK: Final = 0xFFFF_FFFF  # two of a hundred thousand may be taken for one
 class Firsts:
     """Which units of one route were told of, on one worker."""
 
-    __slots__ = ("_again_at", "_is_due", "_met", "_since", "_wait", "awaited")
+    __slots__ = ("_again_at", "_is_due", "_since", "_wait", "awaited", "met")
 
     def __init__(self) -> None:
         self.awaited: dict[int, int] = {}  # unit -> second of arrival of the one to be timed
-        self._met: set[int] = set()
+        self.met: set[int] = set()  # who was told of
         self._is_due = True
         self._since = self._again_at = self._wait = 0
 
     def __repr__(self) -> str:
-        return f"<Firsts of {len(self._met)} units, {len(self.awaited)} on their way>"
+        return f"<Firsts of {len(self.met)} units, {len(self.awaited)} on their way>"
 
     def is_first(self, unit: int, second: int) -> bool:
         """Whether this request, which arrives in the second, is the one to tell of."""
-        met = self._met
+        met = self.met
         if unit in met or unit in self.awaited or len(met) >= _MOST_MET:
             return False
         met.add(unit)
@@ -56,6 +56,6 @@ class Firsts:
             self._wait *= 2
         else:
             return
-        self._met.clear()
+        self.met.clear()
         self._since = second
         self._again_at = second + self._wait

@@ -285,7 +285,8 @@ class StrataRecorder:
                         cell.units += 1
                 if is_bad and place not in tally.marked:
                     cell.mark(place)
-                if tally.firsts.awaited:
+                awaited = tally.firsts.awaited
+                if awaited and place & UNIT_MASK in awaited:
                     cell.end_of_first(place & UNIT_MASK, seconds, first_byte, gap)
             if is_bad:
                 cell.bad += 1
@@ -315,8 +316,11 @@ class StrataRecorder:
     def _look_at_comers(self) -> None:
         for cell, unit in self.comers:
             place = _hash(unit) & UNIT_MASK
+            firsts = cell.tally.firsts
+            if place in firsts.met:  # nearly always; the call would be half of all this
+                continue
             named = cell.first_units
-            if len(named) < MOST_FIRST_UNITS and cell.tally.firsts.is_first(place, cell.second):
+            if len(named) < MOST_FIRST_UNITS and firsts.is_first(place, cell.second):
                 named.append(place)
         self.comers.clear()
 
