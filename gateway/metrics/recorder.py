@@ -19,7 +19,6 @@ from gateway.metrics.sketch import Sketch
 from gateway.metrics.strata import (
     LEAST_SECONDS,
     MOST_BAD_UNITS,
-    MOST_FIRST_UNITS,
     PER_LOG,
     CellCounts,
     EventCounts,
@@ -33,8 +32,10 @@ _NEVER = -math.inf
 _LEAST = LEAST_SECONDS
 _LEAST_BUCKET = bucket_of(LEAST_SECONDS)
 
-# Cell, is bad, unit, endpoint, seconds until the end, until the first byte, and the longest gap.
-End = tuple["Cell", bool, bytes | None, Hashable | None, float, float, float]
+# Cell, is bad, unit, endpoint; seconds until the end, until the first byte, and the longest gap;
+# when it arrived.
+End = tuple["Cell", bool, bytes | None, Hashable | None, float, float, float, float]
+Comer = tuple["Cell", bytes, float]  # who arrived in it, and when
 
 _log = math.log
 _floor = math.floor
@@ -94,13 +95,15 @@ class Cell:
         seconds: float,
         first_byte: float,
         gap: float = 0.0,
+        started: float = 0.0,
     ) -> None:
         """A request that arrived here has ended, so long after it had come; 0 is no time at all.
 
         `endpoint` is the last one that it was sent to; `gap` is the longest one between two pieces
-        of the answer, if that came in pieces. The rest is done in `digest`.
+        of the answer, if that came in pieces; `started` is what `arrived` was told. The rest is
+        done in `digest`.
         """
-        self.tally.ends.append((self, is_bad, unit, endpoint, seconds, first_byte, gap))
+        self.tally.ends.append((self, is_bad, unit, endpoint, seconds, first_byte, gap, started))
 
     def refused(self) -> None:
         """The one that has just ended was the client's fault."""
@@ -118,11 +121,7 @@ class Cell:
             self.more_bad_units += 1
 
     def end_of_first(self, unit: int, seconds: float, first_byte: float, gap: float) -> None:
-        """Some request of the unit has ended, perhaps the one that is timed."""
-        awaited = self.tally.firsts.awaited
-        if awaited.get(unit) != self.second:
-            return
-        del awaited[unit]
+        """The request of the unit that is timed has ended."""
         self.first_times.append((unit, _known(seconds), _known(first_byte), _known(gap)))
 
     def take(self) -> CellCounts:
@@ -175,7 +174,7 @@ class Tally:
         cell = self._cell
         cell.arrived += 1
         if unit is not None:
-            self.comers.append((cell, unit))
+            self.comers.append((cell, unit, now))
         return cell
 
     def _next_cell(self, now: float) -> None:
@@ -203,7 +202,7 @@ class StrataRecorder:
     def __init__(self) -> None:
         self.offset = 0.0  # of the wall clock from the one that `now` is of; renewed every second
         self.open: list[Cell] = []  # those with something to tell
-        self.comers: list[tuple[Cell, bytes]] = []  # who arrived, and has yet to be looked at
+        self.comers: list[Comer] = []  # who have yet to be looked at
         self.ends: list[End] = []  # that have yet to be counted
         self._routes: dict[str, dict[str, Tally]] = {}
         self._stages: dict[str, tuple[Hashable, Hashable]] = {}  # and the deal
@@ -271,7 +270,7 @@ class StrataRecorder:
         In a row this takes half of what it would take while each request is carried.
         """
         self._look_at_comers()
-        for cell, is_bad, unit, endpoint, seconds, first_byte, gap in self.ends:
+        for cell, is_bad, unit, endpoint, seconds, first_byte, gap, started in self.ends:
             tally = cell.tally
             if not cell.is_open:
                 tally.open_again(cell)
@@ -286,7 +285,9 @@ class StrataRecorder:
                 if is_bad and place not in tally.marked:
                     cell.mark(place)
                 awaited = tally.firsts.awaited
-                if awaited and place & UNIT_MASK in awaited:
+                # Of several at a time the first that came, not the first that ended.
+                if awaited and awaited.get(place & UNIT_MASK) == started:
+                    del awaited[place & UNIT_MASK]
                     cell.end_of_first(place & UNIT_MASK, seconds, first_byte, gap)
             if is_bad:
                 cell.bad += 1
@@ -314,14 +315,12 @@ class StrataRecorder:
         self.ends.clear()
 
     def _look_at_comers(self) -> None:
-        for cell, unit in self.comers:
+        for cell, unit, at in self.comers:
             place = _hash(unit) & UNIT_MASK
             firsts = cell.tally.firsts
-            if place in firsts.met:  # nearly always; the call would be half of all this
-                continue
-            named = cell.first_units
-            if len(named) < MOST_FIRST_UNITS and firsts.is_first(place, cell.second):
-                named.append(place)
+            # Nearly always it was; the call would be half of all this.
+            if place not in firsts.met and firsts.is_first(place, cell.second, at):
+                cell.first_units.append(place)
         self.comers.clear()
 
     def take(self, second: int) -> tuple[list[CellCounts], list[EventCounts], list[SketchDelta]]:

@@ -20,7 +20,6 @@ PER_LOG: Final = 1 / math.log(_BASE)
 LEAST_SECONDS: Final = 1e-6
 MOST_BAD_UNITS: Final = 1000  # that a cell names
 MOST_RATED: Final = 10_000  # units that an event names
-MOST_FIRST_UNITS: Final = 1000  # that one worker's cell names
 
 # A unit, and the buckets of its request's total time, first byte and longest gap, where it had one.
 FirstTimes = tuple[int, int | None, int | None, int | None]

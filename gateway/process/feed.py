@@ -78,7 +78,7 @@ class Feed:
         self.ledger = self._books.read()
         self.strata = StrataSums()
         self.on_pairs: Callable[[tuple[Pair, ...]], None] = _let_go
-        self.on_answers: Callable[[tuple[tuple[str, str, bytes], ...]], None] = _let_go
+        self.on_answers: Callable[[Answers], None] = _let_go
         self._listening = listening
         self._files = ListFiles(folder)
         self._links: set[_Link] = set()
@@ -199,8 +199,8 @@ class Feed:
                 self.strata.put(message)
             case Pairs(pairs=pairs):
                 self.on_pairs(pairs)
-            case Answers(entries=entries):
-                self.on_answers(entries)
+            case Answers():
+                self.on_answers(message)
             case Ends():
                 link.is_ending = True
                 link.writer.write(encode(Kept()))

@@ -10,11 +10,12 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gateway.admin.context import Rating, Taken
 from gateway.errors import StoreError
 from gateway.metrics.strata import EventCounts
+from gateway.process.channel import Answers
 from gateway.process.second import second_of_next_send
 from gateway.process.strata import StrataSums
 from gateway.proxy.answered import ID_BYTES, NOT_DRAWN, UNIT_BYTES, rating_id
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 _WRITE_SECONDS = 1.0
 MOST_WAITING = 200_000  # ids while the store is away
 
-_Batch = dict[str, dict[bytes, str]]  # route -> id -> version, and unit
+_Batch = dict[str, dict[bytes, str]]  # route -> id -> version, and behind a space the unit
 
 
 class FeedbackDesk:
@@ -57,13 +58,16 @@ class FeedbackDesk:
 
     # What workers tell
 
-    def answered(self, entries: Iterable[tuple[str, str, bytes]]) -> None:
-        for route, version, ids in entries:
+    def answered(self, told: Answers) -> None:
+        # Workers of an older release know nothing of units.
+        known = told.units or (b"",) * len(told.entries)
+        for (route, version, ids), units in zip(told.entries, known, strict=True):
             into = self._new.setdefault(route, {})
             before = len(into)
-            for at in range(0, len(ids), ID_BYTES + UNIT_BYTES):
-                unit = ids[at + ID_BYTES : at + ID_BYTES + UNIT_BYTES]
-                into[ids[at : at + ID_BYTES]] = f"{version} {unit.hex()}" if any(unit) else version
+            for place in range(len(ids) // ID_BYTES):
+                unit = units[place * UNIT_BYTES : (place + 1) * UNIT_BYTES]
+                one = ids[place * ID_BYTES : (place + 1) * ID_BYTES]
+                into[one] = f"{version} {unit.hex()}" if any(unit) else version
             self._held += len(into) - before
 
     async def run(self) -> None:

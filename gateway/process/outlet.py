@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gateway.process.channel import Answers, Pairs, encode
+from gateway.proxy.answered import ID_BYTES
 from gateway.proxy.pair import Pair
 
 PAIR_BYTES_PER_SECOND = 4 * 1024 * 1024
@@ -55,9 +56,11 @@ class Outlet:
         if not self._may_send(size) or not self._link.offer(encode(Pairs(pairs=(pair,)))):
             self.dropped_pairs += 1
 
-    def tell_answers(self, entries: tuple[tuple[str, str, bytes], ...]) -> None:
-        if not self._link.offer(encode(Answers(entries=entries))):
-            self.dropped_answers += sum(len(ids) // 8 for _, _, ids in entries)
+    def tell_answers(self, told: tuple[tuple[str, str, bytes, bytes], ...]) -> None:
+        entries = tuple((route, version, ids) for route, version, ids, _ in told)
+        message = Answers(entries=entries, units=tuple(units for *_, units in told))
+        if not self._link.offer(encode(message)):
+            self.dropped_answers += sum(len(ids) // ID_BYTES for _, _, ids in entries)
 
     def _may_send(self, size: int) -> bool:
         now = self._clock()

@@ -1,7 +1,8 @@
 """Which version answered which request, for whoever rates answers later: told once a second.
 
 Only for routes that want ratings, and only of a share of their requests. An id is a hash of eight
-bytes here and everywhere behind: nobody can read out of it whose request it was.
+bytes here and everywhere behind, and so is a unit, of four: nobody can read a name out of them, but
+who knows a user's can find the answers.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_IDS = 50_000  # between two tellings; more than a worker carries in a second
 ID_BYTES = 8
-UNIT_BYTES = 4  # behind each id: of the unit's hash; 0 is none
+UNIT_BYTES = 4  # of the unit's hash, one for each id; 0 is none
 
 # Before the version of an answer that the weights had no say in, or not the last one: its rating
 # is counted, but it is no fair sample. No version's name begins like that.
@@ -38,7 +39,7 @@ class Answered:
     def __init__(self) -> None:
         self.dropped = 0
         self._count = 0
-        self._ids: dict[tuple[str, str], bytearray] = {}
+        self._ids: dict[tuple[str, str], tuple[bytearray, bytearray]] = {}
 
     def __repr__(self) -> str:
         return f"<Answered: {self._count} to tell of>"
@@ -59,11 +60,11 @@ class Answered:
         decision = exchange.decision
         unit = decision.unit if decision is not None else None
         known = 0 if unit is None else xxh3_64_intdigest(unit) & UNIT_MASK
-        told = self._ids.setdefault((view.name, version), bytearray())
-        told += place
-        told += known.to_bytes(UNIT_BYTES, "big")
+        ids, units = self._ids.setdefault((view.name, version), (bytearray(), bytearray()))
+        ids += place
+        units += known.to_bytes(UNIT_BYTES, "big")
 
-    def take(self) -> tuple[tuple[str, str, bytes], ...]:
-        """Route, version and ids with units, all in a row; from here on it begins anew."""
-        ids, self._ids, self._count = self._ids, {}, 0
-        return tuple((*key, bytes(found)) for key, found in ids.items())
+    def take(self) -> tuple[tuple[str, str, bytes, bytes], ...]:
+        """Route, version, ids and their units, each in a row; from here on it begins anew."""
+        told, self._ids, self._count = self._ids, {}, 0
+        return tuple((*key, bytes(ids), bytes(units)) for key, (ids, units) in told.items())

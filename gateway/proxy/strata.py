@@ -47,6 +47,7 @@ def settle(exchange: Exchange, cell: Cell, now: float, has_failed: bool = False)
         now - started,
         began - started if began else 0.0,
         gap,
+        started,
     )
 
 
@@ -55,4 +56,4 @@ def settle_missed(exchange: Exchange, drawn: Outcome) -> None:
     decision = exchange.decision
     if drawn.tally is not None and decision is not None:
         cell = drawn.tally.arrived(exchange.started, decision.unit)
-        cell.ended(True, decision.unit, None, 0.0, 0.0, 0.0)
+        cell.ended(True, decision.unit, None, 0.0, 0.0, 0.0, exchange.started)

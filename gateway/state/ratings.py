@@ -1,7 +1,7 @@
 """Which version answered which request, and which of them were rated, for a day.
 
-    gray:route:R:answered:BLOCK    HASH    id -> version, of the answers of ten minutes; behind
-                                           a space the unit, if known: eight hex digits
+    gray:route:R:answered:BLOCK    HASH    id -> version, of the answers of ten minutes, and
+                                           id and "u" -> unit, where it is known
     gray:route:R:rated:ID:FAMILY   STRING  there is a rating of this answer
 
 BLOCK is the unix time divided by 600. An id has eight bytes, whatever the request's own was.
@@ -20,6 +20,7 @@ from gateway.state.wire import Argument
 BLOCK_SECONDS = 600
 KEPT_SECONDS = 86_400
 _FIELDS_AT_ONCE = 1000
+_UNIT = b"u"  # behind an id
 _BLOCKS_AT_ONCE = 12  # most ratings come within two hours
 
 Words = tuple[Argument, ...]
@@ -36,13 +37,21 @@ class Ratings:
         return f"<Ratings below {self._keys.prefix}>"
 
     async def remember(self, now: float, answers: Mapping[str, Mapping[bytes, str]]) -> None:
-        """By route, id -> version. Raises StoreError; to say it again does no harm."""
+        """By route, id -> version, and behind a space the unit in hex digits, if it is known.
+
+        Raises StoreError; to say it again does no harm.
+        """
         commands: list[Words] = []
         for route, versions in answers.items():
             key = self._keys.answered(route, int(now) // BLOCK_SECONDS)
             pairs = list(versions.items())
             for at in range(0, len(pairs), _FIELDS_AT_ONCE):
-                words = [word for pair in pairs[at : at + _FIELDS_AT_ONCE] for word in pair]
+                words: list[Argument] = []
+                for one, told in pairs[at : at + _FIELDS_AT_ONCE]:
+                    version, _, unit = told.partition(" ")
+                    words += (one, version)
+                    if unit:  # apart, since gateways of older releases know nothing of it
+                        words += (one + _UNIT, bytes.fromhex(unit))
                 commands.append(("HSET", key, *words))
             commands.append(("EXPIRE", key, KEPT_SECONDS + BLOCK_SECONDS))
         if commands:
@@ -52,20 +61,25 @@ class Ratings:
                     raise of_other_type(reply, str(command[1]), "hash")
 
     async def find(self, route: str, ids: Sequence[bytes], now: float) -> dict[bytes, str]:
-        """The versions of those that are known; of an id that came twice, the newest one."""
+        """As `remember` was told, of those that are known; of an id that came twice, the newest."""
         found: dict[bytes, str] = {}
         link = await self._link()
         for keys in self._blocks(route, now):
             missing = [one for one in ids if one not in found]
             if not missing:
                 break
-            replies = await link.pipeline([("HMGET", key, *missing) for key in keys])
+            fields = [*missing, *(one + _UNIT for one in missing)]
+            replies = await link.pipeline([("HMGET", key, *fields) for key in keys])
             for key, reply in zip(keys, replies, strict=True):
                 if isinstance(reply, StoreError):
                     raise of_other_type(reply, key, "hash")
-                for one, version in zip(missing, _list(reply), strict=True):
+                values = _list(reply)
+                units = values[len(missing) :]
+                for one, version, unit in zip(missing, values, units, strict=False):
                     if isinstance(version, bytes):
-                        found.setdefault(one, version.decode(errors="replace"))
+                        told = version.decode(errors="replace")
+                        known = f"{told} {unit.hex()}" if isinstance(unit, bytes) else told
+                        found.setdefault(one, known)
         return found
 
     async def take(self, route: str, ratings: Sequence[tuple[bytes, str]]) -> list[bool]:

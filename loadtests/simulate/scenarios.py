@@ -388,10 +388,13 @@ def unruly_scenarios() -> tuple[Scenario, ...]:
         return lambda dice: {"found": unruly.few_users_fail(dice, settings, share)}
 
     def differing(
-        *stages: tuple[float, int], unit: Literal["unit", "request"] = "unit", slower: float = 1.0
+        *stages: tuple[float, int],
+        unit: Literal["unit", "request"] = "unit",
+        slower: float = 1.0,
+        begins: int = 0,
     ) -> Callable[[Random], Outcome]:
         settings = JudgeSettings(unit=unit)
-        return lambda dice: unruly.users_differ(dice, settings, stages, slower)
+        return lambda dice: unruly.users_differ(dice, settings, stages, slower, begins)
 
     cases = [
         *(
@@ -422,6 +425,13 @@ def unruly_scenarios() -> tuple[Scenario, ...]:
             f"{users}x1.5, 1-5-25-50, by unit",
             100,
             differing(*ramp, slower=1.5),
+            (found, at),
+        ),
+        Scenario(
+            "12",
+            f"{users}x2 from the 15th minute on, 25 %, by unit",
+            100,
+            differing((0.25, 2700), slower=2.0, begins=900),
             (found, at),
         ),
         Scenario(

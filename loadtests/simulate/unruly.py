@@ -99,12 +99,13 @@ def _arm(dice: Random, rate: float, failed: list[int]) -> Arm:
 class Crowd:
     """Users that stay on their version, and whose requests always take long or never do.
 
-    `slower`: so many times as long on the candidate. Two workers tell of them.
+    `slower`: so many times as long on the candidate, from that second on. Two workers tell of them.
     """
 
-    def __init__(self, dice: Random, slower: float = 1.0) -> None:
+    def __init__(self, dice: Random, slower: float, begins: int) -> None:
         self._dice = dice
         self._slower = slower
+        self._begins = begins
         self._busy = list(accumulate(dice.paretovariate(ACTIVITY) for _ in range(USERS)))
         self._slow = [MEDIAN * exp(dice.gauss(0.0, USERS_DIFFER)) for _ in range(USERS)]
         self._places = [dice.random() for _ in range(USERS)]
@@ -125,11 +126,12 @@ class Crowd:
             is_candidate = self._places[user] < self._share
             cell = cells[CANDIDATE if is_candidate else STABLE]
             seconds = self._slow[user] * exp(dice.gauss(0.0, rest))
-            bucket = bucket_of(seconds * self._slower if is_candidate else seconds)
+            is_slow = is_candidate and second >= self._begins
+            bucket = bucket_of(seconds * self._slower if is_slow else seconds)
             cell.arrived += 1
             cell.total[bucket] = cell.total.get(bucket, 0) + 1
             firsts = self._workers[number % 2]
-            if firsts.is_first(user, second):
+            if firsts.is_first(user, second, float(second)):
                 del firsts.awaited[user]
                 cell.first_units.append(user)
                 cell.first_times.append((user, bucket, None, None))
@@ -141,10 +143,14 @@ class Crowd:
 
 
 def users_differ(
-    dice: Random, settings: JudgeSettings, stages: Sequence[tuple[float, int]], slower: float = 1.0
+    dice: Random,
+    settings: JudgeSettings,
+    stages: Sequence[tuple[float, int]],
+    slower: float = 1.0,
+    begins: int = 0,
 ) -> dict[str, float]:
     """Whether latency rolls back, and when; stages are shares and how many seconds each lasts."""
-    crowd = Crowd(dice, slower)
+    crowd = Crowd(dice, slower, begins)
     before: Counter[int] = Counter()
     for second in range(-300, 0):
         for cell in crowd.second(second):
@@ -163,6 +169,6 @@ def users_differ(
             for stratum in gather.close(second + 1, ["g"]):
                 judge.observe(stratum)
             if judge.alarms_of(LATENCY)[1]:
-                return {"found": 1.0, "seconds": float(second)}
+                return {"found": 1.0, "seconds": float(second - begins)}
         begun += seconds
     return {"found": 0.0, "seconds": inf}

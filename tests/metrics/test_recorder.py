@@ -11,7 +11,6 @@ from gateway.metrics.firsts import AGAIN_SECONDS, UNIT_MASK
 from gateway.metrics.recorder import Cell, StrataRecorder, Tally
 from gateway.metrics.strata import (
     MOST_BAD_UNITS,
-    MOST_FIRST_UNITS,
     CellCounts,
     EventCounts,
     bucket_of,
@@ -360,11 +359,11 @@ def short(unit: str) -> int:
 def test_one_request_of_each_unit_is_told_with_its_own_times(
     recorder: StrataRecorder, tally: Tally
 ) -> None:
-    first, second = tally.arrived(1.0, b"a"), tally.arrived(2.0, b"a")
+    first, second = tally.arrived(1.0, b"a"), tally.arrived(1.1, b"a")
     other = tally.arrived(2.1, b"b")
-    second.ended(False, b"a", TWO, 0.1, 0.01)  # overtakes the one that came first
-    first.ended(False, b"a", TWO, 3.0, 0.2, 0.5)
-    other.ended(False, b"b", TWO, 0.4, 0.0)
+    second.ended(False, b"a", TWO, 0.1, 0.01, started=1.1)  # overtakes the one that came first
+    first.ended(False, b"a", TWO, 3.0, 0.2, 0.5, 1.0)
+    other.ended(False, b"b", TWO, 0.4, 0.0, started=2.1)
     told = {cell.second: (cell.first_units, cell.first_times) for cell in taken(recorder)}
     assert list(told.values()) == [
         ([short("a")], [(short("a"), bucket_of(3.0), bucket_of(0.2), bucket_of(0.5))]),
@@ -376,7 +375,7 @@ def test_an_arrival_is_told_of_before_its_end(recorder: StrataRecorder, tally: T
     cell = tally.arrived(1.0, b"a")
     [told] = taken(recorder)
     assert (told.first_units, told.first_times) == ([short("a")], [])
-    cell.ended(False, b"a", TWO, 9.0, 0.0)
+    cell.ended(False, b"a", TWO, 9.0, 0.0, started=1.0)
     [told] = taken(recorder)
     assert (told.first_units, told.first_times) == ([], [(short("a"), bucket_of(9.0), None, None)])
 
@@ -395,7 +394,8 @@ def test_other_weights_deal_users_anew(recorder: StrataRecorder) -> None:
     for second, weight in ((60, 5), (61, 5), (100, 25), (101, 25)):
         tally = recorder.follow("chat", versions, "first", weight)["v2"]
         recorder.take(second)
-        end(tally.arrived(float(second), b"a"), unit="a")
+        cell = tally.arrived(float(second), b"a")
+        cell.ended(False, b"a", TWO, 0.1, 0.0, started=float(second))
         told += [second for cell in taken(recorder, second) if cell.first_times]
     assert told == [60, 100]
 
@@ -404,18 +404,7 @@ def test_units_are_told_of_again_after_the_warm_up(recorder: StrataRecorder, tal
     told = []
     for second in range(60, 60 + 2 * AGAIN_SECONDS):
         recorder.take(second)
-        end(tally.arrived(float(second), b"a"), unit="a")
+        cell = tally.arrived(float(second), b"a")
+        cell.ended(False, b"a", TWO, 0.1, 0.0, started=float(second))
         told += [second - 60 for cell in taken(recorder, second) if cell.first_units]
     assert told == [0, AGAIN_SECONDS]
-
-
-def test_a_cell_names_so_many_units_and_the_others_come_later(
-    recorder: StrataRecorder, tally: Tally
-) -> None:
-    units = [b"user-%d" % number for number in range(MOST_FIRST_UNITS + 5)]
-    for unit in units:
-        tally.arrived(1.0, unit)
-    assert len(taken(recorder)[0].first_units) == MOST_FIRST_UNITS
-    for unit in units:
-        tally.arrived(1.1, unit)
-    assert len(taken(recorder)[0].first_units) == 5

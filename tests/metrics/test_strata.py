@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.metrics.strata import (
     MOST_BAD_UNITS,
+    MOST_RATED,
     CellCounts,
     EventCounts,
     bucket_of,
@@ -124,6 +125,21 @@ def test_events_of_one_kind_are_added_up() -> None:
         EventCounts(1, "chat", "v1", "shadow", 1, 1),
         EventCounts(2, "chat", "v1", "feedback", 1, 1),
     ]
+
+
+def test_of_units_that_two_workers_met_first_both_tell() -> None:
+    one = CellCounts(1, "chat", "v1", first_units=[1], first_times=[(1, 5, None, 3)])
+    other = CellCounts(1, "chat", "v1", first_units=[1, 2], first_times=[(2, -4, -9, None)])
+    [both] = merge([one, other])
+    assert both.first_units == [1, 1, 2]
+    assert both.first_times == [(1, 5, None, 3), (2, -4, -9, None)]
+
+
+def test_an_event_names_so_many_units_that_rated() -> None:
+    rated = [(unit, False) for unit in range(MOST_RATED - 1)]
+    events = [EventCounts(1, "chat", "v1", "feedback", len(rated), 0, rated) for _ in range(2)]
+    [one] = merge_events(events)
+    assert (one.n, len(one.rated)) == (2 * len(rated), MOST_RATED)
 
 
 @given(cell=cells)

@@ -8,6 +8,7 @@ from gateway.admin.context import Rating, Taken
 from gateway.errors import StoreUnavailable
 from gateway.metrics.strata import EventCounts
 from gateway.process import feedback
+from gateway.process.channel import Answers
 from gateway.process.feedback import FeedbackDesk
 from gateway.process.strata import StrataSums
 from gateway.proxy.answered import rating_id
@@ -63,8 +64,16 @@ class Desk(FeedbackDesk):
         return [event for _, _, _, events in self.sums.take() for event in events]
 
 
-def ids(*requests: str, unit: int = 0) -> bytes:
-    return b"".join(rating_id(one.encode()) + unit.to_bytes(4, "big") for one in requests)
+def ids(*requests: str) -> bytes:
+    return b"".join(rating_id(one.encode()) for one in requests)
+
+
+def told(*entries: tuple[str, str, bytes], unit: int | None = None) -> Answers:
+    """What a worker says; without a unit, what one of an older release says."""
+    if unit is None:
+        return Answers(entries=entries)
+    known = (unit.to_bytes(4, "big") * (len(ids) // 8) for _, _, ids in entries)
+    return Answers(entries=entries, units=tuple(known))
 
 
 def good(request: str, family: str = "feedback", version: str = "") -> Rating:
@@ -77,7 +86,7 @@ def bad(request: str, family: str = "feedback", version: str = "") -> Rating:
 
 async def test_ratings_are_joined_and_counted_once() -> None:
     desk = Desk()
-    desk.answered([("chat", "v1", ids("a", "b")), ("chat", "v2", ids("c"))])
+    desk.answered(told(("chat", "v1", ids("a", "b")), ("chat", "v2", ids("c"))))
     await desk.write()
     taken = await desk.take("chat", [bad("a"), good("c"), good("x"), good("a")])
     assert taken == Taken(joined=2, unknown=1, repeated=1)
@@ -92,14 +101,14 @@ async def test_ratings_are_joined_and_counted_once() -> None:
 async def test_an_answer_is_found_before_it_is_written() -> None:
     desk = Desk()
     desk.memory.known["chat", rating_id(b"a")] = "v1"  # the id came before
-    desk.answered([("chat", "v2", ids("a"))])
+    desk.answered(told(("chat", "v2", ids("a"))))
     assert (await desk.take("chat", [bad("a")])).joined == 1
     assert desk.totals == {("chat", "v2", "bad"): 1}
 
 
 async def test_what_was_no_draw_of_the_weights_is_counted_but_not_compared() -> None:
     desk = Desk()
-    desk.answered([("chat", "~v1", ids("a"))])
+    desk.answered(told(("chat", "~v1", ids("a"))))
     assert (await desk.take("chat", [bad("a"), bad("b", version="v2")])).joined == 2
     assert desk.events() == []
     assert desk.totals == {("chat", "v1", "bad"): 1, ("chat", "v2", "bad"): 1}
@@ -107,14 +116,15 @@ async def test_what_was_no_draw_of_the_weights_is_counted_but_not_compared() -> 
 
 async def test_what_is_known_counts_more_than_what_the_caller_believes() -> None:
     desk = Desk()
-    desk.answered([("chat", "v1", ids("a"))])
+    desk.answered(told(("chat", "v1", ids("a"))))
     await desk.take("chat", [bad("a", version="v2")])
     assert desk.totals == {("chat", "v1", "bad"): 1}
 
 
 async def test_ratings_of_known_units_are_told_with_them_also_from_the_store() -> None:
     desk = Desk()
-    desk.answered([("chat", "v2", ids("a", "b", unit=0xABC)), ("chat", "v2", ids("c"))])
+    desk.answered(told(("chat", "v2", ids("a", "b")), unit=0xABC))
+    desk.answered(told(("chat", "v2", ids("c")), unit=0))
     await desk.take("chat", [bad("a")])
     await desk.write()
     assert await desk.take("chat", [good("b"), bad("c")]) == Taken(joined=2, unknown=0, repeated=0)
@@ -125,7 +135,7 @@ async def test_ratings_of_known_units_are_told_with_them_also_from_the_store() -
 
 async def test_ratings_have_a_family_of_their_own() -> None:
     desk = Desk()
-    desk.answered([("chat", "v1", ids("a"))])
+    desk.answered(told(("chat", "v1", ids("a"))))
     taken = await desk.take("chat", [bad("a"), bad("a", "helpful")])
     assert taken.joined == 2
     assert sorted(event.family for event in desk.events()) == ["feedback", "helpful"]
@@ -138,7 +148,7 @@ async def test_answers_wait_for_the_store_and_the_oldest_make_room(
     desk = Desk()
     desk.memory.is_away = True
     for number in range(3):
-        desk.answered([("chat", "v1", ids(f"a{number}", f"b{number}"))])
+        desk.answered(told(("chat", "v1", ids(f"a{number}", f"b{number}"))))
         await desk.write()
     assert (desk.lost, repr(desk)) == (2, "<FeedbackDesk: 4 ids wait for the store>")
     assert caplog.messages == ["Answers that may be rated wait for the store: the store is away"]

@@ -21,10 +21,11 @@ class Line:
 def test_pairs_and_answers_reach_control_as_they_are() -> None:
     line = Line()
     outlet = Outlet(line)
-    one, entries = pair(b"\xff\x00", b"b"), (("chat", "v1", b"12345678"),)
+    one = pair(b"\xff\x00", b"b")
     outlet.tell_pair(one)
-    outlet.tell_answers(entries)
-    assert line.said == [Pairs(pairs=(one,)), Answers(entries=entries)]
+    outlet.tell_answers((("chat", "v1", b"12345678", b"unit"),))
+    told = Answers(entries=(("chat", "v1", b"12345678"),), units=(b"unit",))
+    assert line.said == [Pairs(pairs=(one,)), told]
     assert outlet.dropped() == {}
 
 
@@ -33,7 +34,8 @@ def test_what_control_has_no_room_for_is_dropped_and_counted() -> None:
     line.has_room = False
     outlet = Outlet(line)
     outlet.tell_pair(pair(b"a", b"b"))
-    outlet.tell_answers((("chat", "v1", b"12345678" * 3), ("chat", "v2", b"12345678")))
+    more = ("chat", "v1", b"12345678" * 3, b"unit" * 3)
+    outlet.tell_answers((more, ("chat", "v2", b"12345678", b"unit")))
     assert outlet.dropped(unnoted=2) == {"pairs": 1, "answers": 6}
     assert repr(outlet) == "<Outlet, dropped 1 pairs>"
 

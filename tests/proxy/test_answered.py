@@ -20,7 +20,7 @@ def two(side: Side, **changes: object) -> None:
 
 def told(side: Side) -> dict[tuple[str, str], int]:
     """How many ids of each route and version there are."""
-    return {(r, v): len(ids) // (ID_BYTES + UNIT_BYTES) for r, v, ids in side.plane.answered.take()}
+    return {(r, v): len(ids) // ID_BYTES for r, v, ids, _ in side.plane.answered.take()}
 
 
 async def test_a_route_that_wants_no_ratings_is_not_told_of(side: Side) -> None:
@@ -36,9 +36,8 @@ async def test_an_answer_is_told_with_its_version_by_the_id_that_the_client_sees
     own = (await side.ask()).one("x-request-id")
     foreign = await side.once(b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: mine-1\r\n\r\n")
     assert foreign.one("x-request-id") == "mine-1" and own
-    nobody = bytes(UNIT_BYTES)
-    ids = rating_id(own.encode()) + nobody + rating_id(b"mine-1") + nobody
-    assert side.plane.answered.take() == (("chat", "v2", ids),)
+    ids = rating_id(own.encode()) + rating_id(b"mine-1")
+    assert side.plane.answered.take() == (("chat", "v2", ids, bytes(2 * UNIT_BYTES)),)
     assert side.plane.answered.take() == ()
 
 
@@ -46,11 +45,10 @@ async def test_an_answer_is_told_with_its_unit_which_nobody_can_read(side: Side)
     two(side, feedback=100.0, weights={"v2": 100.0}, unit=("header:x-user",))
     for user in (b"ann", b"bob", b"ann"):
         await side.once(b"GET / HTTP/1.1\r\nHost: a\r\nX-User: %b\r\n\r\n" % user)
-    [(_, _, ids)] = side.plane.answered.take()
-    size = ID_BYTES + UNIT_BYTES
-    first, second, third = (ids[at + ID_BYTES : at + size] for at in range(0, len(ids), size))
+    [(_, _, _, units)] = side.plane.answered.take()
+    first, second, third = (units[at : at + UNIT_BYTES] for at in range(0, len(units), UNIT_BYTES))
     assert first == third and first != second and bytes(UNIT_BYTES) not in (first, second)
-    assert b"ann" not in ids
+    assert b"ann" not in units
 
 
 async def test_a_share_is_remembered(side: Side) -> None:

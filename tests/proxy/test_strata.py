@@ -116,6 +116,39 @@ async def test_a_unit_that_nobody_knows_counts_as_none(side: Side, ear: Ear) -> 
     assert one.units == 0
 
 
+async def test_of_each_user_one_request_is_told_apart(side: Side, ear: Ear) -> None:
+    side.use(split(side, weights=ALL_TO_V2))
+    for user in ("ann", "ann", "bob"):
+        await side.ask(x_user_id=user)
+    one = await ear.hears("v2", 3, 3, 0, 0)
+    assert len(one.first_units) == 2
+    assert [unit for unit, *_ in one.first_times] == one.first_units
+    for _, total, first_byte, gap in one.first_times:
+        assert total in one.total and first_byte in one.first_byte and gap is None
+
+
+async def test_who_meets_a_version_that_is_known_to_be_down_is_told_of_too(
+    side: Side, ear: Ear
+) -> None:
+    side.use(split(side, v2=dead(), weights=ALL_TO_V2))
+    for number in range(12):  # after some the version is known to be down, and no longer asked
+        await side.ask(x_user_id=f"user-{number}")
+    one = await ear.hears("v2", 12, 12, 12, 0)
+    assert len(one.first_units) == len(one.first_times) == 12
+    assert [None] * 3 in [times for _, *times in one.first_times]
+
+
+async def test_a_new_share_deals_users_anew(side: Side) -> None:
+    told = []
+    for second, weight in ((60, 50.0), (100, 50.0), (140, 60.0), (180, 60.0)):
+        side.use(split(side, weights={"v2": weight}))
+        side.plane.strata.take(second)
+        await side.ask(x_user_id="ann")
+        cells = side.plane.strata.take(second)[0]
+        told.append(sum(len(cell.first_units) for cell in cells))
+    assert told == [1, 0, 1, 0]
+
+
 # How it ended
 
 

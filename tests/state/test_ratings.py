@@ -36,6 +36,16 @@ async def test_answers_are_found_hours_later(ratings: Ratings, store: Server) ->
     assert KEPT_SECONDS < int(store.execute("TTL", key)) <= KEPT_SECONDS + BLOCK_SECONDS
 
 
+async def test_units_come_back_with_their_versions_and_older_gateways_do_not_see_them(
+    ratings: Ratings, store: Server
+) -> None:
+    told = {A: "v1 0000abcd", B: "~v2", C: "v2 12345678"}
+    await ratings.remember(NOW, {"chat": told})
+    assert await ratings.find("chat", [A, B, C], NOW) == told
+    [key] = store.execute("KEYS", "gray:route:*:answered:*")
+    assert store.execute("HGET", key, A) == "v1"
+
+
 async def test_of_an_id_that_came_twice_the_newest_answer_counts(ratings: Ratings) -> None:
     await ratings.remember(NOW, {"chat": {A: "v1"}})
     await ratings.remember(NOW + BLOCK_SECONDS, {"chat": {A: "v2"}})

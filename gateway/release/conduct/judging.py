@@ -140,16 +140,15 @@ class ReleaseJudging:
 def settings_of(plan: Plan, is_sticky: bool) -> JudgeSettings:
     """What the plan tells the judge; `is_sticky` = units of this route stay with a version."""
     guards = plan.guardrails
-    unit = plan.unit
-    if unit == "auto":
-        unit = "unit" if is_sticky else "request"
+    # Without units that stay there is nobody to count, and requests are drawn one by one.
+    is_by_unit = is_sticky and plan.unit != "request"
     return JudgeSettings(
         alpha=guards.alpha,
         hold_alpha=guards.hold_alpha,
         family_weights=guards.families(),
         rate_margins=_rate_margins(guards),
         latency_margins=_latency_margins(guards),
-        unit=unit,
+        unit="unit" if is_by_unit else "request",
         harm_budget=plan.harm_budget,
     )
 

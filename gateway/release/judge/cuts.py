@@ -67,9 +67,9 @@ class Firsts(msgspec.Struct):
 
     def add(self, new: set[int], times: Iterable[FirstTimes]) -> None:
         """Units that came, each for the first time, and ends of which not all are of such ones."""
-        self.awaited |= new
         timed = self.timed
-        timed.arrived += len(new)
+        timed.arrived += len(new - self.awaited)
+        self.awaited |= new
         for unit, *buckets in times:
             if unit not in self.awaited:
                 continue
@@ -142,7 +142,7 @@ class Cutter:
         self._slid_scores = {m: Scores(scale, self._slides[m]) for m, scale in judged.items()}
 
     def take(
-        self, cuts: Sequence[Cut], candidate: Timed, stable: Timed
+        self, cuts: Sequence[Cut], candidate: Timed, stable: Timed, epoch: int = 0
     ) -> list[TailCounts | RankSums]:
         """What each of these cuts says of one second."""
         known: dict[str, tuple[_Ordered, _Ordered]] = {}
@@ -152,7 +152,9 @@ class Cutter:
             both = known.get(metric)
             if both is None:
                 both = known[metric] = (_Ordered(candidate, metric), _Ordered(stable, metric))
-            taken.append(self._rank(metric, *both) if cut.is_rank else self._tail(cut, *both))
+            counts = self._rank(metric, *both) if cut.is_rank else self._tail(cut, *both)
+            counts.epoch = epoch
+            taken.append(counts)
         return taken
 
     def _tail(self, cut: Cut, candidate: _Ordered, stable: _Ordered) -> TailCounts:

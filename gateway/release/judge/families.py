@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.release.judge.baseline import Baseline
 from gateway.release.judge.counts import Counts
+from gateway.release.judge.epochs import Past
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import RankSums, TailCounts
 from gateway.release.statistics.curve import Curve
@@ -167,7 +168,12 @@ def shown_cut(scale: Scale) -> int:
 
 
 class LatencyFamily(msgspec.Struct):
-    """Total time, time to the first byte and largest gap, averaged: one guardrail, three views."""
+    """Total time, time to the first byte and largest gap, averaged: one guardrail, three views.
+
+    Where units stay, each is timed once in an epoch, and a version may become slow after that. What
+    each epoch finds is evidence by itself; a mean of them, by weights that were fixed beforehand,
+    is evidence, too, while a product would count the same units again and again.
+    """
 
     metrics: dict[str, MetricLatency] = msgspec.field(default_factory=dict)
     ln_e: float = 0.0  # with the margins: what rolls back
@@ -175,6 +181,9 @@ class LatencyFamily(msgspec.Struct):
     ln_peak: float = 0.0
     rise_from: int | None = None
     risen_at: int = 0
+    epoch: int = 0  # the present one; 0 = there are none
+    past: Past = msgspec.field(default_factory=Past)
+    past_hold: Past = msgspec.field(default_factory=Past)
 
     @classmethod
     def of(cls, settings: JudgeSettings, baseline: Baseline) -> LatencyFamily:
@@ -190,18 +199,41 @@ class LatencyFamily(msgspec.Struct):
     def observe(
         self, second: int, tails: tuple[TailCounts, ...], ranks: tuple[RankSums, ...]
     ) -> None:
+        epochs = [*(tail.epoch for tail in tails), *(rank.epoch for rank in ranks)]
+        newest = max(epochs, default=0)
+        if newest > self.epoch:
+            self._enter(newest)
         for tail in tails:
-            self.metrics[tail.metric].observe_tail(tail)
+            if tail.purpose != "alarm" or tail.epoch == self.epoch:
+                self.metrics[tail.metric].observe_tail(tail)
         for rank in ranks:
-            self.metrics[rank.metric].observe_rank(rank)
-        self.ln_e = self._mean([metric.margin.ln_e() for metric in self.metrics.values()])
-        self.ln_hold = self._mean([metric.anything.ln_e() for metric in self.metrics.values()])
+            if rank.purpose != "alarm" or rank.epoch == self.epoch:
+                self.metrics[rank.metric].observe_rank(rank)
+        self.ln_e = self.past.ln_with(self.epoch, self._margin())
+        self.ln_hold = self.past_hold.ln_with(self.epoch, self._anything())
         self.ln_peak = max(self.ln_peak, self.ln_e)
         if self.ln_e <= 0.0:
             self.rise_from = None
         elif self.rise_from is None:
             self.rise_from = second
         self.risen_at = max(self.risen_at, second)
+
+    def _margin(self) -> float:
+        return self._mean([metric.margin.ln_e() for metric in self.metrics.values()])
+
+    def _anything(self) -> float:
+        return self._mean([metric.anything.ln_e() for metric in self.metrics.values()])
+
+    def _enter(self, epoch: int) -> None:
+        """What was found so far stays as it is; what comes is judged by itself."""
+        if self.epoch:
+            self.past.put(self.epoch, self._margin())
+            self.past_hold.put(self.epoch, self._anything())
+        self.epoch = epoch
+        for metric in self.metrics.values():
+            metric.anything, metric.margin = (Slower.over(metric.scale) for _ in range(2))
+            if metric.mark is not None:
+                metric.mark = Slower.over(metric.scale)
 
     def is_seen(self, fewest: int) -> bool:
         """Whether so many of the candidate's requests were judged by any metric."""

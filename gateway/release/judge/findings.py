@@ -245,7 +245,9 @@ class Findings:
             if not self._state.latency.metrics:
                 missing.append("latency: stable's times before the release are not known")
             elif not any(f.candidate_n for f in families if f.name == LATENCY):
-                missing.append("latency: the candidate is still warming up")
+                cold = "the candidate is still warming up"
+                nobody = "no unit was timed yet: the candidate is warming up, or requests name none"
+                missing.append(f"latency: {nobody if settings.unit == 'unit' else cold}")
         if self._baseline.noise is None and settings.unit == "request":
             missing.append("noise: it is not known how much stable varies by itself")
         if settings.unit == "unit":

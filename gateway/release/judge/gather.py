@@ -55,6 +55,7 @@ class Arrived(msgspec.Struct):
     # Where units are judged: those of which this was the second to be timed in.
     candidate_firsts: Firsts = msgspec.field(default_factory=Firsts)
     stable_firsts: Firsts = msgspec.field(default_factory=Firsts)
+    epoch: int = 0  # in which these were timed
     taken: int = 0
 
 
@@ -118,7 +119,7 @@ class Accumulator:
         if not splits or splits[-1][1] != share:
             splits.append((at, share))
             splits.sort(key=lambda split: split[0])
-            self._state.once.split(share)
+            self._state.once.split(int(at), share)
 
     def add(self, batch: Batch) -> None:
         """Takes what one gateway sent; once, for what comes twice counts twice."""
@@ -145,6 +146,7 @@ class Accumulator:
         """
         state = self._state
         state.now = max(state.now, int(now))
+        state.once.tick(state.now)
         expected = None if gateways is None else frozenset(gateways)
         strata = []
         for second in sorted(state.ended):
@@ -188,27 +190,23 @@ class Accumulator:
         family = _SHADOW if is_self else events.family
         pair = ended.events.setdefault(family, EventPair(family=family))
         if events.version == self._candidate and not is_self:
-            n, bad = self._counted(events, is_candidate=True)
+            n, bad = self._counted(events)
             pair.candidate_n += n
             pair.candidate_bad += bad
             pair.bad_seconds = int(pair.candidate_bad > 0)
         elif events.version == self._stable or is_self:
-            n, bad = self._counted(events, is_candidate=False)
+            n, bad = self._counted(events)
             pair.stable_n += n
             pair.stable_bad += bad
 
-    def _counted(self, events: Events, *, is_candidate: bool) -> tuple[int, int]:
-        """How many there are, and how many of them bad; where units stay, each rates once.
+    def _counted(self, events: Events) -> tuple[int, int]:
+        """How many there are, and how many of them bad; where units stay, bad once for each.
 
         A shadow is no matter of units: what is mirrored is drawn request by request.
         """
         if self._firsts_cutter is None or events.family in (_SHADOW, _STABLE_SELF):
             return events.n, events.bad
-        first: dict[int, bool] = {}
-        for unit, is_bad in events.rated:
-            first.setdefault(unit, is_bad)
-        new = self._state.once.of(events.family, is_candidate=is_candidate).new(first)
-        return len(new), sum(first[unit] for unit in new)
+        return self._state.once.rate(events.family, events.rated)
 
     def _close_ended(self, second: int, ended: Ended) -> list[Stratum]:
         state, settings = self._state, self._settings
@@ -250,14 +248,15 @@ class Accumulator:
         if arrived is None:
             if not cell.arrived:
                 return  # too late: it was counted as slower than all thresholds
-            arrived = state.arrived[cell.second] = Arrived(max(state.now, cell.second))
+            told_at = max(state.now, cell.second)
+            arrived = state.arrived[cell.second] = Arrived(told_at, epoch=state.once.epoch)
         if is_candidate:
             arrived.candidate.add(cell)
             self._warm_up(cell)
         else:
             arrived.stable.add(cell)
         if self._firsts_cutter is not None and self._is_warm_at(cell.second):
-            new = state.once.of("latency", is_candidate=is_candidate).new(cell.first_units)
+            new = state.once.time(cell.first_units, is_candidate=is_candidate)
             firsts = arrived.candidate_firsts if is_candidate else arrived.stable_firsts
             firsts.add(new, cell.first_times)
 
@@ -313,10 +312,13 @@ class Accumulator:
     ) -> None:
         state, settings, share = self._state, self._settings, self._share_at(second)
         limits = (settings.stratum_requests, settings.stratum_seconds)
-        taken = [("", self._cutter.take(cuts, arrived.candidate, arrived.stable))]
+        # By another name, so that what was held before an upgrade is not added to it.
+        prefix = "" if self._firsts_cutter is None else "proof "
+        taken = [(prefix, self._cutter.take(cuts, arrived.candidate, arrived.stable))]
         firsts = arrived.candidate_firsts.timed, arrived.stable_firsts.timed
         if self._firsts_cutter is not None and any(timed.arrived for timed in firsts):
-            taken.append(("first ", self._firsts_cutter.take(cuts, *firsts)))
+            epoch = arrived.epoch
+            taken.append((f"first {epoch} ", self._firsts_cutter.take(cuts, *firsts, epoch=epoch)))
         for prefix, found in taken:
             for cut, counts in zip(cuts, found, strict=True):
                 name = prefix + cut.name

@@ -66,6 +66,7 @@ class TailCounts(msgspec.Struct, kw_only=True):
     metric: str
     cut: int  # which threshold of the metric
     purpose: Purpose = "both"
+    epoch: int = 0  # in which these units were timed; 0 = they are requests
     candidate_n: int = 0
     candidate_over: list[int] = msgspec.field(default_factory=list)  # one for each slide
     stable_n: int = 0
@@ -87,6 +88,7 @@ class RankSums(msgspec.Struct, kw_only=True):
 
     metric: str
     purpose: Purpose = "both"
+    epoch: int = 0
     candidate_n: int = 0
     # One for each slide: the sum of scores, then those of their exponentials.
     candidate: list[list[float]] = msgspec.field(default_factory=list)

@@ -16,15 +16,17 @@ import msgspec
 # Users are taken for dealt anew when the odds to be on the candidate change by more.
 _MOST_ALIKE = 1.4
 
-# 20,000 hashes are 180 kB in the store.
+# 20,000 hashes are 180 kB in the store, and 8,000 of 32 bits 40 kB.
 MOST_UNITS = 20_000
+MOST_TIMED = 8_000
+EPOCH_SECONDS = 600
 
 
 class DistinctUnits(msgspec.Struct):
     """The units that were counted in this stage.
 
-    When memory is full, every second unit is left out from now on, by its hash: on both versions
-    alike, so what is left is as fair a draw as before.
+    When memory is full, every second unit is left out from now on, by its hash: how it fared has
+    no say in that, so what is left is as fair a draw as before.
     """
 
     seen: set[int] = msgspec.field(default_factory=set)
@@ -34,7 +36,7 @@ class DistinctUnits(msgspec.Struct):
         """How many of these are told of for the first time."""
         return len(self.new(hashes))
 
-    def new(self, hashes: Iterable[int]) -> set[int]:
+    def new(self, hashes: Iterable[int], most: int = MOST_UNITS) -> set[int]:
         """Those of these that are told of for the first time."""
         new = set()
         for unit in hashes:
@@ -42,10 +44,14 @@ class DistinctUnits(msgspec.Struct):
                 continue
             self.seen.add(unit)
             new.add(unit)
-            if len(self.seen) > MOST_UNITS:
+            if len(self.seen) > most:
                 self.mask = self.mask << 1 | 1
                 self.seen = {kept for kept in self.seen if not kept & self.mask}
         return new
+
+    def is_counted(self, unit: int) -> bool:
+        """Whether it was counted, or is one of those that are left out."""
+        return bool(unit & self.mask) or unit in self.seen
 
     def clear(self) -> None:
         """A new stage: everybody counts once more."""
@@ -54,16 +60,45 @@ class DistinctUnits(msgspec.Struct):
 
 
 class Once(msgspec.Struct):
-    """What is counted once for each unit since users were dealt: its times, its rating."""
+    """What is counted once for each unit since users were dealt: one time, one bad rating."""
 
     share: float | None = None  # of the candidate when they were dealt
-    counted: dict[str, DistinctUnits] = msgspec.field(default_factory=dict)
+    # Who was timed; each version apart, since whoever has moved is another case there.
+    timed: dict[bool, DistinctUnits] = msgspec.field(default_factory=dict)
+    epoch: int = 1
+    began: int | None = None
+    # By family: who gave a bad rating, to whichever version.
+    unhappy: dict[str, DistinctUnits] = msgspec.field(default_factory=dict)
 
-    def of(self, what: str, *, is_candidate: bool) -> DistinctUnits:
-        """Each version apart: whoever has moved counts on both."""
-        return self.counted.setdefault(f"{what} {is_candidate:d}", DistinctUnits())
+    def time(self, units: Iterable[int], *, is_candidate: bool) -> set[int]:
+        """Those of the units that are to be timed now."""
+        return self.timed.setdefault(is_candidate, DistinctUnits()).new(units, MOST_TIMED)
 
-    def split(self, share: float) -> None:
+    def rate(self, family: str, rated: Iterable[tuple[int, bool]]) -> tuple[int, int]:
+        """How many units may still give their first bad rating, and how many of them do.
+
+        As with errors: a unit without one counts whenever it rates.
+        """
+        is_bad: dict[int, bool] = {}
+        for unit, bad in rated:
+            is_bad[unit] = is_bad.get(unit, False) or bad
+        counted = self.unhappy.setdefault(family, DistinctUnits())
+        may = [unit for unit in is_bad if not counted.is_counted(unit)]
+        return len(may), counted.count_new(unit for unit in may if is_bad[unit])
+
+    def tick(self, now: int) -> None:
+        """Nobody would be timed any more, so after a while an epoch begins in which all are again.
+
+        What was found in each is evidence by itself; see `LatencyFamily`.
+        """
+        if self.began is None:
+            self.began = now
+        elif now - self.began >= EPOCH_SECONDS:
+            self.began = now
+            self.epoch += 1
+            self.timed.clear()
+
+    def split(self, at: int, share: float) -> None:
         """The candidate's share is another one, and users may be on another version.
 
         A bandit moves a few of them all day. To count all of them anew each time would be to count
@@ -71,11 +106,13 @@ class Once(msgspec.Struct):
         """
         before = self.share
         if before is not None:
-            odds, at = _odds(before), _odds(share)
-            if odds / _MOST_ALIKE < at < odds * _MOST_ALIKE:
+            odds, now = _odds(before), _odds(share)
+            if odds / _MOST_ALIKE < now < odds * _MOST_ALIKE:
                 return
         self.share = share
-        self.counted.clear()
+        self.began = at
+        self.timed.clear()
+        self.unhappy.clear()
 
 
 def _odds(share: float) -> float:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from math import log
+from math import exp, log
 from random import Random
 from typing import Any
 
@@ -169,6 +169,41 @@ def test_what_is_meant_for_alarms_proves_nothing_and_the_other_way_round() -> No
         assert (mine.counts == both.counts) == is_alarm
         assert (mine.proof == both.proof) != is_alarm
         assert other.counts != mine.counts
+
+
+def unit_tail(epoch: int, over: int) -> TailCounts:
+    return TailCounts(
+        metric="total", cut=3, purpose="alarm", epoch=epoch, candidate_n=50,
+        candidate_over=[over, over], stable_n=950, stable_over=47,
+    )  # fmt: skip
+
+
+def test_a_new_epoch_begins_anew_and_what_was_found_before_stays() -> None:
+    family = LatencyFamily.of(SETTINGS, timed_baseline("total"))
+    family.observe(1, (unit_tail(1, 25),), ())
+    first = family.metrics["total"].margin.ln_e()
+    family.observe(700, (unit_tail(2, 2),), ())
+    second = family.metrics["total"].margin.ln_e()
+    assert second < 1 < first
+    assert family.ln_e == pytest.approx(log(exp(first) / 2 + exp(second) / 6 + 1 / 3))
+    assert family.metrics["total"].counts.candidate == 100
+
+
+def test_what_an_epoch_that_is_over_still_has_to_say_is_left_out() -> None:
+    family = LatencyFamily.of(SETTINGS, timed_baseline("total"))
+    family.observe(700, (unit_tail(2, 25),), ())
+    before = family.ln_e
+    family.observe(701, (unit_tail(1, 50),), ())
+    assert family.ln_e == before
+
+
+def test_slowness_that_begins_late_is_found_by_a_later_epoch() -> None:
+    family = LatencyFamily.of(SETTINGS, timed_baseline("total"))
+    for epoch in range(1, 6):
+        family.observe(600 * epoch, (unit_tail(epoch, 2),), ())
+    assert family.ln_e < log(2)
+    family.observe(3600, (unit_tail(6, 40),), ())
+    assert family.ln_e > log(400)
 
 
 def test_without_scales_there_is_no_latency_to_judge() -> None:

@@ -11,6 +11,7 @@ from gateway.release.judge.baseline import Baseline
 from gateway.release.judge.gather import Accumulator, AccumulatorState
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import Stratum
+from gateway.release.judge.units import EPOCH_SECONDS
 from gateway.release.statistics.latency import Scale
 from gateway.state.strata import Batch
 from tests.release.judge.parts import (
@@ -330,7 +331,8 @@ def test_where_units_stay_one_request_of_each_raises_alarms() -> None:
     gather.add(comers(START, [1, 2, 3], {1: -10, 2: 60}))
     gather.add(comers(START, [3, 4], {3: -10, 4: -10}, gateway="g2"))  # 3 is at both
     gather.add(comers(START + 1, [1], {1: 60}, gateway="g2"))  # another request of 1
-    assert alarms_of(closed_until(gather, START, START + 90)) == {0: (4, 1), 1: (4, 1)}
+    gather.add(comers(START + 1, [9], {9: -10, 1: 60}))
+    assert alarms_of(closed_until(gather, START, START + 90)) == {0: (5, 1), 1: (5, 1)}
 
 
 def test_a_unit_that_waits_for_its_first_answer_is_above_all_thresholds() -> None:
@@ -361,7 +363,7 @@ def test_who_comes_while_the_candidate_is_cold_is_timed_later() -> None:
         gather.close(second)
     state = gather.state()
     assert state.warm_from == START + 60
-    assert state.once.of("latency", is_candidate=True).seen == {*range(25), *range(60, 100)}
+    assert state.once.timed[True].seen == {*range(25), *range(60, 100)}
 
 
 def test_in_the_next_stage_units_are_timed_once_more() -> None:
@@ -380,7 +382,7 @@ def test_without_units_that_stay_their_requests_are_not_told_apart() -> None:
     assert {(tail.purpose, tail.candidate_n) for tail in tails} == {("both", 4)}
 
 
-def test_where_units_stay_each_rates_once_and_a_shadow_is_no_matter_of_units() -> None:
+def test_where_units_stay_each_is_unhappy_once_and_a_shadow_is_no_matter_of_units() -> None:
     gather = gatherer(BY_UNIT)
     for second in (START, START + 1):
         rated = [(1, True), (2, False), (1, False)]
@@ -392,8 +394,31 @@ def test_where_units_stay_each_rates_once_and_a_shadow_is_no_matter_of_units() -
         gather.add(batch(second, events=events))
     pairs = {e.family: e for s in gather.close(START + 70) for e in s.events}
     feedback, shadow = pairs["feedback"], pairs["shadow"]
-    assert (feedback.candidate_n, feedback.candidate_bad, feedback.stable_n) == (2, 1, 2)
+    counted = (feedback.candidate_n, feedback.candidate_bad, feedback.stable_n)
+    assert counted == (3, 1, 2)  # 1 and 2, then 2 alone; of stable 9, and 9 again
     assert shadow.candidate_n == 30
+
+
+def test_what_was_held_before_an_upgrade_is_not_added_to_what_counts_otherwise() -> None:
+    before = gatherer(msgspec.structs.replace(AT_ONCE, stratum_requests=1000), TIMED)
+    before.add(arrivals(START, 4, 96, total={-10: 90}))
+    closed_until(before, START, START + 20)
+    state = before.state()
+    settings = msgspec.structs.replace(BY_UNIT, stratum_requests=1000)
+    after = Accumulator(ROUTE, CANDIDATE, STABLE, settings, TIMED, state)
+    after.add(arrivals(START + 21, 4, 96, total={-10: 90}))
+    tails = [tail for s in closed_until(after, START + 21, START + 120) for tail in s.tails]
+    assert {(tail.purpose, tail.candidate_n) for tail in tails} == {("both", 4), ("proof", 4)}
+
+
+def test_units_are_timed_anew_in_each_epoch() -> None:
+    gather = gatherer(BY_UNIT, TIMED)
+    epochs = {}
+    for second in range(START, START + 3 * EPOCH_SECONDS, 100):
+        gather.add(comers(second, [1], {1: -10}))
+        for stratum in closed_until(gather, second, second + 99):
+            epochs.update({t.epoch: t.candidate_n for t in stratum.tails if t.purpose == "alarm"})
+    assert epochs == {1: 1, 2: 1, 3: 1}
 
 
 def test_drawn_one_by_one_all_ratings_count() -> None:

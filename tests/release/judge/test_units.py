@@ -35,33 +35,56 @@ def test_who_is_left_out_is_left_out_on_both_versions() -> None:
     assert seen.count_new([2, 4]) == 2
 
 
-def counted(once: Once, *hashes: int) -> int:
-    return once.of("latency", is_candidate=True).count_new(hashes)
+def timed(once: Once, *units: int, is_candidate: bool = True) -> int:
+    return len(once.time(units, is_candidate=is_candidate))
 
 
-def test_each_version_and_each_matter_counts_a_unit_once() -> None:
+def test_each_version_times_a_unit_once() -> None:
     once = Once()
-    assert counted(once, 1) == 1
-    assert once.of("latency", is_candidate=False).count_new([1]) == 1
-    assert once.of("feedback", is_candidate=True).count_new([1]) == 1
-    assert counted(once, 1) == 0
+    assert (timed(once, 1, 1), timed(once, 1, is_candidate=False), timed(once, 1, 2)) == (1, 1, 1)
 
 
 def test_the_next_stage_deals_users_anew() -> None:
     once = Once()
     for share in (0.01, 0.05, 0.25, 0.5, 0.95):
-        once.split(share)
-        assert counted(once, 1, 2) == 2
-        once.split(share)
-        assert counted(once, 1, 2) == 0
+        once.split(100, share)
+        assert (timed(once, 1, 2), once.rate("feedback", [(1, True)])) == (2, (1, 1))
+        once.split(200, share)
+        assert (timed(once, 1, 2), once.rate("feedback", [(1, True)])) == (0, (0, 0))
 
 
 def test_a_weight_that_wanders_about_deals_nobody_anew() -> None:
     once = Once()
-    once.split(0.5)
-    assert counted(once, 1) == 1
+    once.split(0, 0.5)
+    assert timed(once, 1) == 1
     for share in (0.53, 0.47, 0.5, 0.55, 0.45):
-        once.split(share)
-    assert counted(once, 1) == 0
-    once.split(0.6)
-    assert counted(once, 1) == 1
+        once.split(0, share)
+    assert timed(once, 1) == 0
+    once.split(0, 0.6)
+    assert timed(once, 1) == 1
+
+
+def test_all_are_timed_again_in_the_next_epoch_which_a_deal_puts_off() -> None:
+    once = Once()
+    once.tick(1000)
+    assert timed(once, 1) == 1
+    once.tick(1000 + units.EPOCH_SECONDS - 1)
+    assert (timed(once, 1), once.epoch) == (0, 1)
+    once.split(1000 + units.EPOCH_SECONDS - 1, 0.25)
+    once.tick(1000 + units.EPOCH_SECONDS)
+    assert (timed(once, 1), once.epoch) == (1, 1)
+    once.tick(1000 + 2 * units.EPOCH_SECONDS)
+    assert (timed(once, 1), once.epoch) == (1, 2)
+
+
+def test_a_unit_rates_until_it_is_unhappy_whichever_version_made_it_so() -> None:
+    once = Once()
+    assert once.rate("feedback", [(1, False), (1, False), (2, False)]) == (2, 0)
+    assert once.rate("feedback", [(1, False), (1, True), (3, False)]) == (2, 1)
+    assert once.rate("feedback", [(1, True), (1, False), (3, True)]) == (1, 1)
+    assert once.rate("helpful", [(1, True)]) == (1, 1)
+
+
+def test_who_is_unhappy_beyond_what_is_remembered_does_not_rate() -> None:
+    once = Once(unhappy={"feedback": DistinctUnits(mask=1)})
+    assert once.rate("feedback", [(1, False), (2, False), (3, True), (4, True)]) == (2, 1)
