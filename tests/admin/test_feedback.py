@@ -37,7 +37,7 @@ async def token_of(side: Running, role: str, routes: list[str]) -> str:
 async def test_scores_labels_and_bits_mean_the_same(side: Running) -> None:
     assert side.feedback is not None
     ids = b"".join(rating_id(b"r%d" % number) for number in range(6))
-    side.feedback.answered([("chat", "v2", ids)])
+    side.feedback.answered(Answers(entries=(("chat", "v2", ids),)))
     said: list[dict[str, object]] = [
         {"score": 0}, {"score": 0.5}, {"label": "up"}, {"label": "down"}, {"bad": True},
         {"bad": False},

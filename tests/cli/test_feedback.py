@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from gateway.process.channel import Answers
 from gateway.process.feedback import FeedbackDesk
 from gateway.proxy.answered import rating_id
 from tests.cli.live import Live
@@ -17,7 +18,7 @@ def answered(up: Live) -> Live:
     desk = up.side.feedback
     assert isinstance(desk, FeedbackDesk)
     ids = b"".join(rating_id(name) for name in (b"r1", b"r2", b"r3"))
-    up.loop.call_soon_threadsafe(desk.answered, [("chat", "v2", ids)])
+    up.loop.call_soon_threadsafe(desk.answered, Answers(entries=(("chat", "v2", ids),)))
     return up
 
 
