@@ -288,6 +288,7 @@ class ReleaseShown(msgspec.Struct):
     evidence: dict[str, Any] | None
     warnings: list[Any] = []
     problem: str = ""
+    refused: str = ""
 
 
 class ReleaseSaid(ReleaseShown, kw_only=True):
