@@ -165,6 +165,7 @@ class InstanceShown(msgspec.Struct):
     at: float
     version: str
     revisions: dict[str, int]
+    drills: dict[str, list[float]]
     is_this_one: bool
 
 
