@@ -165,6 +165,7 @@ class InstanceShown(msgspec.Struct):
     at: float
     version: str
     revisions: dict[str, int]
+    drills: dict[str, list[float]]
     is_this_one: bool
 
 
@@ -288,6 +289,7 @@ class ReleaseShown(msgspec.Struct):
     evidence: dict[str, Any] | None
     warnings: list[Any] = []
     problem: str = ""
+    refused: str = ""
 
 
 class ReleaseSaid(ReleaseShown, kw_only=True):

@@ -23,7 +23,7 @@ MOST_REASON = 500
 FORMATS = {"markdown": "text/markdown", "json": "application/json", "html": "text/html"}
 NONE = {
     "release": None, "step": 0, "running": False, "status": None, "evidence": None,
-    "warnings": (), "problem": "",
+    "warnings": (), "problem": "", "refused": "",
 }  # fmt: skip
 
 

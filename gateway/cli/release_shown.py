@@ -82,6 +82,7 @@ class Release(msgspec.Struct):
     evidence: Evidence | None = None
     warnings: list[str] = []
     problem: str = ""
+    refused: str = ""
 
 
 def headline(seen: Release) -> str:
@@ -115,7 +116,8 @@ def told(seen: Release, after: Release | None = None) -> list[str]:
         known = after.status.decisions if after.status else []
         new = [one for one in status.decisions if one not in known]
         return [_decision(one) for one in new]
-    lines = [f"it cannot go on: {seen.problem}"] if seen.problem else []
+    lines = [f"refused: {seen.refused}"] if seen.refused else []
+    lines += [f"it cannot go on: {seen.problem}"] if seen.problem else []
     if status.proposal is not None:
         lines.append(f"proposed: {status.proposal.text} Say: graygate release approve "
                      f"{status.route} --about {status.proposal.about}")  # fmt: skip

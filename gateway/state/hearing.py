@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 from gateway.errors import StoreError, StoreUnavailable
@@ -18,6 +18,7 @@ from gateway.state.history import Delta, combine, read_entries
 from gateway.state.keys import Keys, SegmentKeys
 from gateway.state.link import Link
 from gateway.state.reader import of_other_type
+from gateway.state.snapshot import HeldRoute
 from gateway.state.write import list_key
 
 REVISIONS_AT_ONCE = 4  # each may tell of 20,000 ids
@@ -143,6 +144,20 @@ class Hearing:
     def seen(self, owner: str) -> int:
         """The newest revision that was heard of `route/R` or `segment/S`."""
         return self._seen.get(owner, 0)
+
+    def behind(self, routes: Mapping[str, HeldRoute]) -> dict[str, int]:
+        """At which revision the lists of a route stand, where the route itself is further on."""
+        stands = {f"route/{name}": held.revision for name, held in routes.items()}
+        for owner in stands.keys() & self._seen.keys():
+            stands[owner] = min(stands[owner], self._seen[owner])
+        for name, waiting in self._told.items():
+            if (owner := owner_of(name)) in stands:
+                stands[owner] = min(stands[owner], waiting[0][0] - 1)
+        return {
+            name: stands[f"route/{name}"]
+            for name, held in routes.items()
+            if stands[f"route/{name}"] < held.revision
+        }
 
     @property
     def names(self) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import msgspec
@@ -27,6 +27,7 @@ class Instance(msgspec.Struct, frozen=True):
     at: float
     version: str
     revisions: dict[str, int]  # of the routes that it holds
+    drills: dict[str, tuple[int, float]] = {}  # of drills' routes: what all workers hold, since
 
 
 class Instances:
@@ -43,6 +44,7 @@ class Instances:
         self._key = keys.instances
         self._own_id = own_id
         self._snapshot = snapshot
+        self.drills: Mapping[str, tuple[int, float]] = {}  # what the next beat says of them
         self.latest: dict[str, Instance] = {}  # everybody at the last beat, those gone included
 
     async def run(self) -> None:
@@ -55,7 +57,7 @@ class Instances:
     async def beat(self, now: float) -> None:
         routes = self._snapshot().routes
         revisions = {name: held.revision for name, held in routes.items()}
-        own = msgspec.json.encode(Instance(now, __version__, revisions))
+        own = msgspec.json.encode(Instance(now, __version__, revisions, dict(self.drills)))
         link = await self._link()
         await link.call("HSET", self._key, self._own_id, own)
         seen = await self._read(link)

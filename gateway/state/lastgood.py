@@ -35,12 +35,13 @@ class _Seal(msgspec.Struct):
     sha256: str
 
 
-class _Route(msgspec.Struct):
+class _Route(msgspec.Struct, omit_defaults=True):
     spec: RouteSpec
     state: RouteState
     revision: int
     changed_at_ms: int
     fingerprint: str
+    lists_at: int | None = None  # the revision of its lists, when that is an earlier one
 
 
 class _List(msgspec.Struct, omit_defaults=True):
@@ -96,7 +97,14 @@ class LastGood:
             encoded[name] = known if known and known[0] == which else (which, _encode(members))
         self._encoded = encoded
         routes = {
-            name: _Route(held.spec, held.state, held.revision, held.changed_at_ms, held.fingerprint)
+            name: _Route(
+                held.spec,
+                held.state,
+                held.revision,
+                held.changed_at_ms,
+                held.fingerprint,
+                snapshot.behind.get(name),
+            )
             for name, held in snapshot.routes.items()
         }
         lists = {name: raw for name, (_, raw) in encoded.items()}
@@ -123,7 +131,14 @@ class LastGood:
             return None, Problem(str(error.filename or path), "does not exist")
         except (OSError, ValueError) as error:
             return None, Problem(str(path), f"cannot be used: {error}")
-        return Snapshot(sequence=1, routes=_held(saved.routes), lists=MappingProxyType(lists)), None
+        behind = {n: one.lists_at for n, one in saved.routes.items() if one.lists_at is not None}
+        snapshot = Snapshot(
+            sequence=1,
+            routes=_held(saved.routes),
+            lists=MappingProxyType(lists),
+            behind=MappingProxyType(behind),
+        )
+        return snapshot, None
 
     def _list(self, name: str, entry: _List) -> MemberList:
         if entry.file is None:

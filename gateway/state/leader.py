@@ -1,7 +1,8 @@
 """One gateway among many acts for all: it holds a lease, and it records edits made by hand.
 
-The lease carries a term that only grows. Whatever the leader writes names its term, and the write
-script refuses an old one: a leader that was paused and comes back cannot act any more.
+The lease carries a term that only grows, also when the store loses it. Whatever the leader writes
+names its term, and the write script refuses any other: a leader that was paused and comes back
+cannot act any more.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Leader:
         self._own_id = own_id
         self.term = 0
         self.why_not = ""
+        self.is_another_leading = False  # by the last answer of the store
 
     async def run(self) -> None:
         while True:
@@ -51,6 +53,7 @@ class Leader:
         term, why_not = 0, "another gateway leads"
         try:
             term = await self._ask(LEASE_SECONDS)
+            self.is_another_leading = not term
         except StoreError as error:
             why_not = self._words(error)
             # Of a store that is away the watch tells; and that another one leads is no trouble.
@@ -72,8 +75,10 @@ class Leader:
 
     async def _ask(self, seconds: float) -> int:
         link = await self._link()
-        reply = await link.script(LEASE, [self._keys.leader], [self._own_id, int(seconds * 1000)])
-        return cast("int", reply)
+        words: tuple[str | int, ...] = (
+            self._own_id, int(seconds * 1000), int(self.is_another_leading)
+        )  # fmt: skip
+        return cast("int", await link.script(LEASE, [self._keys.leader], words))
 
 
 class Recorder:

@@ -21,7 +21,7 @@ from gateway.state.listed import Listed
 from gateway.state.pending import Pending
 from gateway.state.reconcile import overlaid
 from gateway.state.scan import IdTooLong, check_lengths
-from gateway.state.snapshot import MemberList
+from gateway.state.snapshot import HeldRoute, MemberList
 
 CARDS_AT_ONCE = 500
 LISTS_AT_ONCE = 50
@@ -43,7 +43,8 @@ class ListReader:
         self._keeper = keeper
         self._listed = Listed(keys, keeper)
         self._cards = self._listed.cards
-        seen = {name: held.revision for name, held in keeper.current.routes.items()}
+        known = keeper.current
+        seen = {n: known.behind.get(n, held.revision) for n, held in known.routes.items()}
         self._hearing = Hearing(keys, seen, self.pending.account)
         self._large = LargeLists(self._listed, self._hearing, work_link, publish)
 
@@ -125,6 +126,10 @@ class ListReader:
         segments = [n.partition("/")[2] for n in names if n.startswith("segment/") and n in wanted]
         if segments:
             await self._hearing.hear_segments(link, segments)
+
+    def behind(self, routes: Mapping[str, HeldRoute]) -> Mapping[str, int]:
+        """At which revision the lists of a route stand, where the route itself is further on."""
+        return self._hearing.behind(routes)
 
     def seen_route(self, route: str) -> int:
         """The newest revision of a route of which it was heard what lists gained and lost."""

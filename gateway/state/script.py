@@ -212,7 +212,15 @@ return reply
 # The lease never expires by itself: a value with its end in it keeps the term, so that it only
 # ever grows. An end further away than any lease means that the clock of the store went back; nobody
 # would lead until it is there again.
-# KEYS 1 leader; ARGV 1 own id, 2 lease in ms (0 = give it back).
+#
+# A new term is at least the time in ms. Counted from the last one alone, a store that lost
+# everything, or came back as it was some minutes ago, would give a number out twice, and a leader
+# of before would pass for the leader of now: the step of its release, which begins anew as well,
+# may be the same by then.
+#
+# Where no lease is found, the store lost it, and who led until then knows best what else is gone:
+# others leave it the time of one lease, for which a term 0 of nobody stands.
+# KEYS 1 leader; ARGV 1 own id, 2 lease in ms (0 = give it back), 3 "1" = another gateway led.
 # Answer: the term when the lease is ours now, else 0.
 LEASE = """
 local term, holder, ends = string.match(redis.call('GET', KEYS[1]) or '', '^(%d+):(.*):(%d+)$')
@@ -220,9 +228,14 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 term, ends = tonumber(term) or 0, tonumber(ends) or 0
 if holder ~= ARGV[1] then
-  local is_taken = ends > now and ends <= now + 10 * ARGV[2]
+  local is_bound = holder ~= '' or ARGV[3] == '1'
+  local is_taken = ends > now and ends <= now + 10 * ARGV[2] and is_bound
   if is_taken or ARGV[2] == '0' then return 0 end
-  term = term + 1
+  if not holder and ARGV[3] == '1' then
+    redis.call('SET', KEYS[1], string.format('0::%d', now + ARGV[2]))
+    return 0
+  end
+  term = math.max(term + 1, now)
 end
 redis.call('SET', KEYS[1], string.format('%d:%s:%d', term, ARGV[1], now + ARGV[2]))
 return term

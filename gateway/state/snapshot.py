@@ -71,3 +71,5 @@ class Snapshot:
     lists: Mapping[str, MemberList] = field(default_factory=lambda: MappingProxyType({}))
     refused: tuple[Refusal, ...] = ()
     warnings: tuple[Refusal, ...] = ()
+    # For the disk: at which revision the lists of a route stand, where the route is further on.
+    behind: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Set
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.config.settings import Redis
@@ -108,6 +109,7 @@ class Store:
         )
         self._subscribers: list[Callable[[Snapshot], None]] = []
         self._published: Snapshot = self._keeper.current
+        self._to_save: Snapshot = self._keeper.current
         self._said: frozenset[Refusal] = frozenset()
         self._is_confirmed = False  # a store has told us everything at least once
         self._unsaved = asyncio.Event()
@@ -193,6 +195,8 @@ class Store:
         self._tell()
         for callback in self._subscribers:
             callback(snapshot)
+        # Of this very moment: what the lists gain after it is not part of what is saved.
+        self._to_save = replace(snapshot, behind=self._lists.behind(snapshot.routes))
         self._unsaved.set()
 
     def _tell(self) -> None:
@@ -236,11 +240,11 @@ class Store:
                 await asyncio.sleep(SAVE_AFTER_SECONDS)
             except asyncio.CancelledError:
                 with suppress(OSError):
-                    self._last_good.save(self.snapshot)
+                    self._last_good.save(self._to_save)
                 raise
             self._unsaved.clear()
             try:
-                await asyncio.to_thread(self._last_good.save, self.snapshot)
+                await asyncio.to_thread(self._last_good.save, self._to_save)
                 is_working = True
             except OSError as error:
                 if is_working:

@@ -40,7 +40,10 @@ async def test_what_is_not_in_the_table_is_not_found_and_the_wrong_method_says_w
     assert set(wrong.headers["Allow"].split(",")) == {"DELETE", "GET", "HEAD", "PATCH", "PUT"}
 
 
-async def test_without_a_store_reading_goes_on_and_writing_is_503(fresh_valkey: Server) -> None:
+async def test_without_a_store_reading_goes_on_and_writing_is_503(
+    fresh_valkey: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.admin.bulk.PATIENCE_SECONDS", 0.5)
     plant(fresh_valkey)
     async with running(redis_settings(fresh_valkey, timeout_seconds=0.3)) as side:
         await revision(side)

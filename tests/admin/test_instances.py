@@ -11,7 +11,7 @@ async def test_every_gateway_of_the_store_is_told_with_what_it_routes_by(
     side: Running, store: Server
 ) -> None:
     await revision(side)
-    other = {"at": 0.0, "version": "9.9", "revisions": {"chat": 7}}
+    other = {"at": 0.0, "version": "9.9", "revisions": {"chat": 7}, "drills": {"d": [3, 1.5]}}
     await until(lambda: store.cli("HLEN gray:instances") > 0, "this one has told of itself")
     other["at"] = msgspec.json.decode(store.cli("HGET gray:instances gateway-1"))["at"]
     store.execute("HSET", "gray:instances", "gateway-2", msgspec.json.encode(other))

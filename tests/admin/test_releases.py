@@ -11,7 +11,7 @@ from tests.admin.running import Running, plant, redis_settings, revision, runnin
 from tests.admin.table import PLAN
 from tests.release.conduct.conducting import Leader, WallClock
 from tests.servers import Server
-from tests.state.following import leading
+from tests.state.following import eventually, leading
 
 PATH = "/api/v1/routes/chat/release"
 
@@ -68,6 +68,21 @@ async def test_a_release_from_start_to_end(side: Running) -> None:
     assert report["outcome"].startswith("The release was aborted")
     page = await side.ask("GET", f"{PATH}/report?format=html")
     assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+async def test_a_route_that_is_refused_is_said_with_its_release(store: Server) -> None:
+    plant(store)
+    async with running(redis_settings(store)) as side:
+        await revision(side)
+        assert (await side.get(PATH))["refused"] == ""
+        await start(side)
+        assert (await side.get(PATH))["refused"] == ""
+        store.cli("HSET gray:route:chat:weights v2 abc v3 -1")
+        store.cli("HSET gray:route:chat path nothing")
+        await eventually(lambda: len(side.store.snapshot.refused) > 1, "it is refused")
+        told = (await side.get(PATH))["refused"]
+        assert told.startswith("The store's chat is refused, so its last good form stays in force")
+        assert f"(and {len(side.store.snapshot.refused) - 1} more, see: graygate get chat)" in told
 
 
 async def test_a_watcher_hears_of_the_next_write_and_not_before(side: Running) -> None:

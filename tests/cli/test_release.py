@@ -116,6 +116,27 @@ def test_what_nobody_takes_is_told_with_what_keeps_it_from_being_taken(
     assert "No gateway" not in told
 
 
+def test_a_route_that_is_refused_is_said_with_what_is_in_force_until_it_is_mended(
+    conducted: Live, store: Server
+) -> None:
+    start(conducted)
+    conducted.out("release", "promote", "chat", "--yes")
+    following = conducted.side.store
+    wait_until(
+        lambda: following.snapshot.routes["chat"].spec.weights.get("v3") == 20, "it has 20 %"
+    )
+    assert "refused" not in conducted.out("release", "status", "chat")
+    store.cli("HSET gray:route:chat:weights v3 inf")
+    wait_until(lambda: bool(following.snapshot.refused), "it is refused")
+    told = conducted.out("release", "status", "chat").splitlines()
+    assert told[1].startswith("refused: The store's chat is refused, so its last good form stays")
+    assert "v3 gets 20 % whatever the release says" in told[1]
+    assert "gray:route:chat:weights: the weight of v3 is 'inf'; write percent from 0" in told[1]
+    conducted.out("release", "rollback", "chat")
+    wait_until(lambda: not following.snapshot.refused, "the rollback mended it")
+    assert "refused" not in conducted.out("release", "status", "chat")
+
+
 def test_what_is_proposed_is_shown_with_the_words_to_agree_to_it(conducted: Live) -> None:
     start(conducted)
     wait_until(lambda: phase(conducted) == "awaiting-approval", "it asks")

@@ -91,10 +91,14 @@ async def whimsical() -> AsyncIterator[str]:
     server.close()
 
 
-@pytest.mark.parametrize("requests", [4000, pytest.param(100_000, marks=pytest.mark.slow)])
+# Of the few the first quarter has not yet filled what is kept for use again; with 40,000 it has,
+# and what the rest adds was measured as 0.1 MiB.
+@pytest.mark.parametrize(
+    ("requests", "most"), [(4000, 24), pytest.param(40_000, 4, marks=pytest.mark.slow)]
+)
 @pytest.mark.timeout(600)
 async def test_A15_series_and_memory_do_not_grow_with_what_clients_and_models_say(
-    start: Start, whimsical: str, requests: int
+    start: Start, whimsical: str, requests: int, most: int
 ) -> None:
     side = await start(limits={"keepalive_requests": 1_000_000}, access_log={"path": os.devnull})
     side.use_urls(whimsical)
@@ -114,7 +118,7 @@ async def test_A15_series_and_memory_do_not_grow_with_what_clients_and_models_sa
     assert after == series
     assert len(after) < 300
     assert length < MIB
-    assert resident() - memory < 24 * MIB
+    assert resident() - memory < most * MIB
     labels = set(re.findall(r'code="([^"]*)"', "\n".join(after)))
     assert {"200", "404", "503", "529", "2xx", "3xx", "4xx", "5xx"} <= labels
     assert not {"299", "444", "599"} & labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -59,6 +60,15 @@ def test_what_was_saved_is_loaded(tmp_path: Path, large: bool) -> None:
     assert set(loaded.lists) == {V2, BLACK}
     for unit in (b"user-7-0", b"user-7-1999", b"new", b"alice", b"\xff\x00", b"user-8-0"):
         assert (unit in loaded.lists[V2].container) == (unit in saved.lists[V2].container)
+
+
+def test_where_the_lists_of_a_route_stand_is_saved_with_it(tmp_path: Path) -> None:
+    for behind in ({}, {"chat": 5}, {"chat": 0}):
+        LastGood(tmp_path).save(replace(snapshot_of(7), behind=behind))
+        loaded, _ = LastGood(tmp_path).load()
+        assert loaded is not None
+        assert loaded.behind == behind
+        assert loaded.routes["chat"].revision == 7
 
 
 def test_files_are_for_their_owner_only_and_old_ones_are_removed(tmp_path: Path) -> None:

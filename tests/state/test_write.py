@@ -14,7 +14,17 @@ from gateway.state.raw import RouteState
 from gateway.state.reader import read_routes
 from gateway.state.write import Change
 from tests.servers import Server
-from tests.state.following import ME, eventually, following, loaded, members, seed, spec, weight
+from tests.state.following import (
+    ME,
+    eventually,
+    following,
+    leading,
+    loaded,
+    members,
+    seed,
+    spec,
+    weight,
+)
 
 V2 = "route/chat/whitelist/v2"
 
@@ -260,11 +270,12 @@ async def test_a_deposed_leader_can_write_no_more(store: Server) -> None:
     seed(store)
     async with following(store) as followed:
         await loaded(followed)
-        await eventually(lambda: followed.leader.term == 1, "leading")
-        await followed.writer.change("chat", replace(weights(v2="20"), term="1"), ME)
-        store.cli("SET gray:leader 2:other:99999999999999")
+        await leading(followed)
+        term = followed.leader.term
+        await followed.writer.change("chat", replace(weights(v2="20"), term=str(term)), ME)
+        store.cli(f"SET gray:leader {term + 1}:other:99999999999999")
         with pytest.raises(ConflictError, match="leader"):
-            await followed.writer.change("chat", replace(weights(v2="30"), term="1"), ME)
+            await followed.writer.change("chat", replace(weights(v2="30"), term=str(term)), ME)
         assert store.cli("HGET gray:route:chat:weights v2") == "20"
 
 

@@ -110,6 +110,9 @@ class Controller:
             self._standings.begin()
             self._term = term
         if not term:
+            if self._store.leader.is_another_leading:  # which knows better from now on
+                self._known.clear()
+                self._lost.clear()
             return
         in_force = self._store.snapshot.routes
         try:

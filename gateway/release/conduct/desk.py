@@ -35,6 +35,7 @@ from gateway.state.keys import Part
 from gateway.state.raw import RouteState
 from gateway.state.reader import read_routes
 from gateway.state.release import ReleaseRecord, ReleaseUpdate, may_deal_anew
+from gateway.state.snapshot import Snapshot
 from gateway.state.store import Store
 from gateway.state.write import Author, Change
 
@@ -52,6 +53,7 @@ class View:
     status: Status
     testimony: Testimony
     problem: str = ""  # what keeps it from going on, when this gateway leads and knows
+    refused: str = ""  # why the route's last good form is in force, and not what the release wrote
 
     def told(self) -> dict[str, Any]:
         """For the API: everything but the decisions of long ago."""
@@ -63,6 +65,7 @@ class View:
             "evidence": msgspec.to_builtins(self.testimony.newest),
             "warnings": self.testimony.warnings,
             "problem": self.problem,
+            "refused": self.refused,
         }
 
 
@@ -200,7 +203,8 @@ class Desk:
                 f"write: DEL {key}"
             ) from None
         problem = self._problems.get(route, "")
-        return View(record, status, read_testimony(record.evidence), problem)
+        refused = _why_refused(self._store.snapshot, route, status.candidate)
+        return View(record, status, read_testimony(record.evidence), problem, refused)
 
     async def _raise_if_lost(self, route: str) -> None:
         """A route in force whose release the store forgot together with the route."""
@@ -277,6 +281,22 @@ class Desk:
         changed = self._changed.get(route)
         if changed is not None and part is Part.RELEASE:
             changed.set()
+
+
+def _why_refused(snapshot: Snapshot, route: str, candidate: str) -> str:
+    """One sentence about a route that is not in force as the store holds it."""
+    found = [one for one in snapshot.refused if one.route == route]
+    held = snapshot.routes.get(route)
+    if not found or held is None:
+        return ""
+    weights = held.spec.weights
+    rest = 100.0 - sum(weights.values()) if candidate == held.spec.stable else 0.0
+    more = f" (and {len(found) - 1} more, see: graygate get {route})" if len(found) > 1 else ""
+    return (
+        f"The store's {route} is refused, so its last good form stays in force, and {candidate} "
+        f"gets {written(weights.get(candidate, rest))} % whatever the release says, until this is "
+        f"mended: {found[0].key}: {found[0].text}{more}"
+    )
 
 
 def _refuse_second(route: str, record: ReleaseRecord) -> None:

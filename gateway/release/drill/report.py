@@ -47,7 +47,7 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     detected: float | None = None  # the first hold or alarm, by the leader's clock
     decided: float | None = None  # the alarm that took the weight away, by the leader's clock
     seen: float | None = None  # status and weights were in the store, and told to this gateway
-    propagated: float | None = None  # every worker of this gateway held the table without it
+    propagated: float | None = None  # every worker of all gateways held the table without it
     quiet: float | None = None  # the last request that the stand-in got, or that failed
 
     @property
@@ -81,11 +81,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return self.outcome != "running"
 
 
-def concluded(report: Report, times: Times, now: float) -> Report:
+def concluded(report: Report, times: Times, now: float, why_not_held: str) -> Report:
     """The report of a drill that was measured to its end."""
     total = times.total
     if total is None:
-        missing = "nobody took the weight away" if times.seen is None else "not all obeyed"
+        missing = "nobody took the weight away" if times.seen is None else why_not_held
         return msgspec.structs.replace(
             report, outcome="failed", why=missing, times=times, ended=now
         )

@@ -606,6 +606,32 @@ async def test_a_release_that_the_store_lost_goes_on_when_the_routes_are_put_bac
         )
 
 
+async def test_what_a_store_lost_after_another_leader_is_not_put_back_as_it_was_before_that(
+    store: Server,
+) -> None:
+    async with leader(store) as gateway:
+        await gateway.start()
+        await gateway.until("ramp")
+        await gateway.second()
+        lease = gateway.store.leader
+        ends = int(store.execute("TIME")[0]) * 1000 + 30_000
+        store.cli(f"SET gray:leader {lease.term + 1}:other:{ends}")
+        await lease.try_once()
+        await gateway.controller.tick()
+        assert not lease.term
+        store.cli("FLUSHALL")
+        store.cli("SET gray:leader 0::1")  # the other one did not come back
+        await lease.try_once()
+        await gateway.controller.tick()
+        await eventually(lambda: gateway.store.snapshot.refused, "the loss is seen")
+        await gateway.store.repopulate(ME)
+        for _ in range(3):
+            await gateway.second()
+        assert not await gateway.store.releases.attended()
+        assert store.cli("HGET gray:route:chat:weights v2") == "1"
+        assert await gateway.desk.find("chat") is None
+
+
 async def test_a_release_whose_route_was_deleted_ends_by_itself(store: Server) -> None:
     for line in (
         "HSET gray:route:rank stable v1 path /rank",

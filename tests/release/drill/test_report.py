@@ -41,13 +41,13 @@ def test_what_never_happened_is_no_time(missing: str) -> None:
 
 
 def test_a_drill_within_its_target_has_passed() -> None:
-    report = concluded(RUNNING, ALL, 1010.0)
+    report = concluded(RUNNING, ALL, 1010.0, "")
     assert (report.outcome, report.ended, report.is_over) == ("passed", 1010.0, True)
     assert "passed: 1.70 s" in told(report)
 
 
 def test_a_drill_that_took_longer_was_late() -> None:
-    report = concluded(msgspec.structs.replace(RUNNING, target=1.0), ALL, 1010.0)
+    report = concluded(msgspec.structs.replace(RUNNING, target=1.0), ALL, 1010.0, "")
     assert report.outcome == "late"
     assert "was late" in told(report)
     assert "wanted 1 s" in told(report)
@@ -57,11 +57,11 @@ def test_a_drill_that_took_longer_was_late() -> None:
     ("times", "why"),
     [
         (Times(detected=1.0), "nobody took the weight away"),
-        (Times(detected=1.0, seen=2.0), "not all obeyed"),
+        (Times(detected=1.0, seen=2.0), "weight 0 is not held by gw2"),
     ],
 )
 def test_a_way_back_that_was_not_gone_to_its_end_has_failed(times: Times, why: str) -> None:
-    report = concluded(RUNNING, times, 1010.0)
+    report = concluded(RUNNING, times, 1010.0, "weight 0 is not held by gw2")
     assert (report.outcome, report.why) == ("failed", why)
     assert told(report) == f"drill d1 (errors) failed while the stand-in is broken: {why}"
 

@@ -125,3 +125,21 @@ def news(actions: list[Action]) -> list[str]:
 
 def words(actions: list[Action]) -> str:
     return "\n".join(a.text for a in actions if isinstance(a, Record))
+
+
+# Alarms
+
+OLD = evidence(family(e=500.0, span_seconds=30), span_seconds=30)
+YOUNG = evidence(family(e=500.0, span_seconds=3), span_seconds=3)
+CONFIRMED = evidence(family(e=9000.0, fresh_e=25.0), span_seconds=3)
+HOLDS = evidence(family(e=100.0))
+SPLIT = evidence(family(), srm_alarm=True)
+
+
+def ramping(mode: str = "automatic") -> Story:
+    story = Story(mode=mode)
+    story.tick()
+    if mode == "manual":
+        story.say("promote")
+    assert story.phase == "ramp"
+    return story

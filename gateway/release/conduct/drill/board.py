@@ -21,6 +21,7 @@ import msgspec
 from gateway.config.settings import Settings
 from gateway.errors import GraygateError, NotFoundError, RefusedError, StoreError
 from gateway.release.conduct.drill.callers import Callers
+from gateway.release.conduct.drill.obeyed import Obeyed
 from gateway.release.conduct.drill.rehearsal import (
     Rehearsal,
     Scene,
@@ -63,6 +64,7 @@ class Board:
         self._scheduled_at: float | None = None
         self._changed: set[str] = set()  # routes whose releases were written since the last look
         scene.store.subscribe_releases(self._hear)
+        self._obeyed = Obeyed(scene.store, scene.workers)
         self._tried: dict[str, float] = {}  # when the leader started a drill by itself
 
     def __repr__(self) -> str:
@@ -73,6 +75,7 @@ class Board:
             left.unlink(missing_ok=True)  # of a control process that was killed
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
+            tasks.create_task(self._obeyed.run())
             while True:
                 tasks.create_task(self._rehearse(await self._wanted.get()))
 

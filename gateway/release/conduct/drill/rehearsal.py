@@ -16,13 +16,14 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from gateway.errors import GraygateError, NotFoundError, RefusedError
 from gateway.release.conduct.desk import Desk
 from gateway.release.conduct.drill.callers import UNIT_HEADER, Callers
+from gateway.release.conduct.drill.obeyed import WorkerState, are_held
 from gateway.release.conduct.drill.standin import StandIn
 from gateway.release.drill.report import Report, Times, Wanted, concluded
 from gateway.release.machine.phase import Phase
@@ -45,13 +46,6 @@ OBEY_SECONDS = 10.0
 CLEAN_SECONDS = 25.0
 LAST_STRATA_SECONDS = 2.5  # gateways publish what they counted up to so long afterwards
 _POLL = 0.02
-
-
-class WorkerState(Protocol):
-    """A connected worker and the table it holds."""
-
-    @property
-    def sequence(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +120,7 @@ class Rehearsal:
         self._beside = beside  # that stable is behind, where its own milliseconds would tell
         self._author = author
         self._route = drill_route(report.route)
+        self._why_not_held = ""
 
     def __repr__(self) -> str:
         return f"<Rehearsal {self.report.id} of {self.report.route}: {self.report.step}>"
@@ -156,7 +151,7 @@ class Rehearsal:
             failed_at = await self._break()
             times = await self._measure(failed_at)
         self._count()
-        self.report = concluded(self.report, times, self._scene.clock())
+        self.report = concluded(self.report, times, self._scene.clock(), self._why_not_held)
 
     # Its steps
 
@@ -164,11 +159,7 @@ class Rehearsal:
         self._step("its route is made")
         change = Change(lambda _: self._state)
         await self._scene.store.writer.change(self._route, change, self._author)
-        await self._until(
-            lambda: self._is_held(self._candidate_weight() == 0.0),
-            IN_FORCE_SECONDS,
-            "the workers never held the drill's route",
-        )
+        await self._until_held(IN_FORCE_SECONDS, "the drill's route is not held")
 
     async def _warm(self) -> None:
         self._step("stable is asked")
@@ -224,23 +215,19 @@ class Rehearsal:
             held = await scene.desk.look(self._route)
             return Times(detected=_since(failed_at, held.status, "hold", "alarm"))
         seen = scene.clock()
-        with contextlib.suppress(DrillFailed):
-            await self._until(
-                lambda: self._is_held(self._candidate_weight() == 0.0), OBEY_SECONDS, ""
-            )
-            propagated = scene.clock()
-            await asyncio.sleep(0.5)  # what was under way has come to the stand-in by then
-            return Times(
-                detected=_since(failed_at, status, "hold", "alarm"),
-                decided=_since(failed_at, status, "alarm"),
-                seen=seen - failed_at,
-                propagated=propagated - failed_at,
-                quiet=self._quiet_at() - failed_at,
-            )
-        return Times(
+        times = Times(
             detected=_since(failed_at, status, "hold", "alarm"),
             decided=_since(failed_at, status, "alarm"),
             seen=seen - failed_at,
+        )
+        try:
+            propagated = await self._until_held(OBEY_SECONDS, "weight 0 is not held")
+        except DrillFailed as failure:
+            self._why_not_held = str(failure)
+            return times
+        await asyncio.sleep(0.5)  # what was under way has come to the stand-in by then
+        return msgspec.structs.replace(
+            times, propagated=propagated - failed_at, quiet=self._quiet_at() - failed_at
         )
 
     # What it looks at
@@ -253,13 +240,26 @@ class Rehearsal:
         held = self._scene.store.snapshot.routes.get(self._route)
         return None if held is None else held.spec.weights.get(CANDIDATE, 0.0)
 
-    def _is_held(self, is_so: bool) -> bool:
-        """Whether all workers hold the table in which that is so."""
-        if not is_so:
-            return False
-        sequence = self._scene.store.snapshot.sequence
-        workers = self._scene.workers()
-        return bool(workers) and all((one.sequence or 0) >= sequence for one in workers)
+    async def _until_held(self, seconds: float, what: str) -> float:
+        """Since when every worker of every gateway knows that the stand-in has weight 0."""
+        scene, ends = self._scene, time.monotonic() + seconds
+        await self._until(self._is_held_here, seconds, f"{what} by the workers of {scene.own_id}")
+        held_at, wanted = scene.clock(), scene.store.snapshot.routes[self._route].revision
+        while True:
+            everybody = await scene.store.instances.everybody(time.time())
+            everybody.pop(scene.own_id, None)
+            held = {name: one.drills.get(self._route, (0, 0.0)) for name, one in everybody.items()}
+            late = sorted(name for name, (revision, _) in held.items() if revision < wanted)
+            if not late:
+                # Clocks differ: nobody held it later than now.
+                return min(max(held_at, *(at for _, at in held.values()), 0.0), scene.clock())
+            if time.monotonic() > ends:
+                raise DrillFailed(f"{what} by the workers of {', '.join(late)}")
+            await asyncio.sleep(_POLL)
+
+    def _is_held_here(self) -> bool:
+        is_so = self._candidate_weight() == 0.0
+        return is_so and are_held(self._scene.store.snapshot, self._scene.workers())
 
     async def _wait_status(
         self, is_wanted: Callable[[Status], bool], seconds: float
