@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gateway.process.channel import Answers
 from gateway.proxy.answered import rating_id
 from tests.admin.running import Running, plant, redis_settings, revision, running
 from tests.servers import Server
