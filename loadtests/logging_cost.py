@@ -28,9 +28,9 @@ from gateway.proxy.access_log import AccessLog
 from gateway.proxy.downstream import Downstream
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.line_writer import LineWriter
-from gateway.proxy.record import Recorder
+from gateway.proxy.recorder import Recorder
 from gateway.proxy.view import Outcome, View
-from gateway.routing.decide import Decision, Reason
+from gateway.routing.decision import Decision, Reason
 from gateway.routing.facts import RequestFacts
 from gateway.upstream.address import Target, parse_target
 

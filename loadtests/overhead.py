@@ -26,8 +26,8 @@ from gateway.proxy.access_log import AccessLog
 from gateway.proxy.downstream import Downstream
 from gateway.proxy.line_writer import LineWriter
 from gateway.proxy.plane import DataPlane
-from gateway.proxy.record import Recorder
-from gateway.routing.decide import Decision, Reason
+from gateway.proxy.recorder import Recorder
+from gateway.routing.decision import Decision, Reason
 from gateway.upstream.connection import UpstreamConnection, new_inlet
 from loadtests.exchange import ANSWER, NoSocket, head, plane_with
 

@@ -11,31 +11,32 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from typing import Final
 
 from gateway.http1.limits import Limits
 from gateway.http1.lines import BadLine
 from gateway.http1.trailers import passable
 from gateway.http1.values import LARGEST_LENGTH
 
-LAST_CHUNK = b"0\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
 
 # Sizes of small chunks, as the pieces of an answer of a model are: twice as fast as the pattern.
-_SMALL = {b"%x" % size: size for size in range(1, 4096)}
+_SMALL: Final = {b"%x" % size: size for size in range(1, 4096)}
 # Whole chunks of at most 15 bytes. A body may consist of nothing else, and then each of them must
 # not cost a turn of a loop (L-06): a run of them is found in one go, and counted in another.
-_TINY = b"|".join(
+_TINY: Final = b"|".join(
     b"[%b]\r\n.{%d}\r\n" % (b"%x" % size if size < 10 else b"%x%X" % (size, size), size)
     for size in range(1, 16)
 )
-_TINY_CHUNK = re.compile(rb"(?s:" + _TINY + rb")")
-_TINY_CHUNKS = re.compile(rb"(?s:" + _TINY + rb")*+")
-_TINY_FRAME = 5  # bytes of a tiny chunk that are not its data
+_TINY_CHUNK: Final = re.compile(rb"(?s:" + _TINY + rb")")
+_TINY_CHUNKS: Final = re.compile(rb"(?s:" + _TINY + rb")*+")
+_TINY_FRAME: Final = 5  # bytes of a tiny chunk that are not its data
 # Any size in canonical form that is not too large.
-_PLAIN_SIZE = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,14}+)\r\n")
+_PLAIN_SIZE: Final = re.compile(rb"([1-9A-Fa-f][0-9A-Fa-f]{0,14}+)\r\n")
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
-_VALUE = rb"(?:" + _TOKEN + rb"|" + _QUOTED + rb")"
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_QUOTED: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+_VALUE: Final = rb"(?:" + _TOKEN + rb"|" + _QUOTED + rb")"
 # Blanks around ";" and "=" are legal, at the end of the line they are not.
 _SIZE_LINE = re.compile(
     rb"(0*+)([0-9A-Fa-f]{0,16}+)"
@@ -57,7 +58,9 @@ class _At(Enum):
     DONE = "done"
 
 
-_SIZE, _DATA, _DATA_END = _At.SIZE, _At.DATA, _At.DATA_END
+_SIZE: Final = _At.SIZE
+_DATA: Final = _At.DATA
+_DATA_END: Final = _At.DATA_END
 
 
 def chunk(data: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from gateway.http1.response import ResponseHead
@@ -18,7 +18,7 @@ class Framing(Enum):
     UNTIL_CLOSE = "until_close"
 
 
-_NONE = Framing.NONE
+_NONE: Final = Framing.NONE
 
 
 def body_of(head: ResponseHead, method: str) -> Framing:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Final
 
 from gateway.errors import DownstreamError, UpstreamProtocolError
 from gateway.http1.limits import Limits
 from gateway.http1.start import parse_request_line, parse_status_line
 
-_CR = 13
+_CR: Final = 13
 # A TLS hello or other noise need not wait for an end of line that may never come.
-_METHOD_START = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Z]")
-_STATUS_START = re.compile(rb"H")
+_METHOD_START: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Z]")
+_STATUS_START: Final = re.compile(rb"H")
 
 
 class HeadBuffer:

@@ -14,7 +14,7 @@ begin with the same lines, up to the first that is secret or new: those are sort
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.http1.start import RequestLine, StatusLine
 from gateway.http1.values import Coding, coding_of, is_host, length_of, members
@@ -23,36 +23,36 @@ if TYPE_CHECKING:
     from gateway.http1.request import RequestHead, Start
     from gateway.http1.response import ResponseHead
 
-_LONGEST_REMEMBERED = 256
-_LONGEST_HEAD = 1024
-_MOST_HEADS = 2048
-_MOST_STARTS = 256
-_LONGEST_NAME = 64
-_MOST_NAMES = 1024
+_LONGEST_REMEMBERED: Final = 256
+_LONGEST_HEAD: Final = 1024
+_MOST_HEADS: Final = 2048
+_MOST_STARTS: Final = 256
+_LONGEST_NAME: Final = 64
+_MOST_NAMES: Final = 1024
 
 # Checked is everything: a name of token characters, no blank before the colon, no control
 # characters (so no bare CR or LF, and no folding: a folded line starts with a blank). 0x80-0xFF are
 # allowed in values and stay as they are. Deleting bytes and comparing costs half of a pattern.
-_CONTROL = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
-_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_CONTROL: Final = bytes((*range(0x09), *range(0x0A, 0x20), 0x7F))
+_TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 # What a line is for us. Plain numbers: they are compared on the hot path.
-PLAIN = 0  # passes as it came
-REWRITTEN = 1  # passes without its superfluous blanks
-WANTED = 2  # passes, and its value is looked at
-DROPPED = 3  # does not pass
-HOST = 4
-LENGTH = 5
-CODING = 6
-CONNECTION = 7
-IDENTITY = 8  # says who asks, or which way it came
-EXPECT = 9
-UPGRADE = 10
-TE = 11
-DATE = 12
-SERVER = 13
+PLAIN: Final = 0  # passes as it came
+REWRITTEN: Final = 1  # passes without its superfluous blanks
+WANTED: Final = 2  # passes, and its value is looked at
+DROPPED: Final = 3  # does not pass
+HOST: Final = 4
+LENGTH: Final = 5
+CODING: Final = 6
+CONNECTION: Final = 7
+IDENTITY: Final = 8  # says who asks, or which way it came
+EXPECT: Final = 9
+UPGRADE: Final = 10
+TE: Final = 11
+DATE: Final = 12
+SERVER: Final = 13
 
-HOP_BY_HOP = frozenset(
+HOP_BY_HOP: Final = frozenset(
     {
         b"connection",
         b"http2-settings",
@@ -67,7 +67,7 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-IDENTITY_NAMES = frozenset(
+IDENTITY_NAMES: Final = frozenset(
     {
         b"forwarded",
         b"max-forwards",
@@ -81,9 +81,9 @@ IDENTITY_NAMES = frozenset(
         b"x-request-id",
     }
 )
-OURS = b"x-graygate-"
+OURS: Final = b"x-graygate-"
 
-_KINDS = {
+_KINDS: Final = {
     **dict.fromkeys(HOP_BY_HOP, DROPPED),
     **dict.fromkeys(IDENTITY_NAMES, IDENTITY),
     b"host": HOST,
@@ -97,14 +97,16 @@ _KINDS = {
     b"server": SERVER,
 }
 # Nobody can have these removed by naming them in Connection.
-_NOT_NOMINABLE = frozenset({b"host", b"content-length", b"authorization", b"cookie"})
-_ORDINARY_OPTIONS = frozenset({b"close"})
+_NOT_NOMINABLE: Final = frozenset({b"host", b"content-length", b"authorization", b"cookie"})
+_ORDINARY_OPTIONS: Final = frozenset({b"close"})
 
 # Secrets must not stay in memory, and what never comes again need not.
-_FLEETING = re.compile(
+_FLEETING: Final = re.compile(
     rb"auth|cookie|credential|key|password|secret|session|signature|token"
     rb"|correlation|request-id|span|trace"
 )
+
+_NO_NAMES: Final[frozenset[bytes]] = frozenset()
 
 
 class BadLine(ValueError):
@@ -114,24 +116,34 @@ class BadLine(ValueError):
 class Field:
     """What one header line means; made once per line, never changed."""
 
-    # What most fields leave as it is stands here, once, and not in each of them.
-    length = -1  # of LENGTH; -1 = not a length
-    coding = Coding.WRONG  # of CODING
-    is_good = False  # of HOST
-    options: frozenset[bytes] = frozenset()  # of CONNECTION, TE: lower case
-    nominated: frozenset[bytes] = frozenset()  # of CONNECTION: what it removes
+    __slots__ = (
+        "coding",
+        "is_good",
+        "kind",
+        "length",
+        "line",
+        "name",
+        "nominated",
+        "options",
+        "value",
+    )
 
     def __init__(self, kind: int, name: bytes, value: bytes, line: bytes) -> None:
         self.kind = kind
         self.name = name  # lower case, with "-" for "_" where it is an identity's
         self.value = value  # without blanks around it
         self.line = line  # in the form that may be sent on
+        self.length = -1  # of LENGTH; -1 = not a length
+        self.coding = Coding.WRONG  # of CODING
+        self.is_good = False  # of HOST
+        self.options = _NO_NAMES  # of CONNECTION, TE: lower case
+        self.nominated = _NO_NAMES  # of CONNECTION: what it removes
 
     def __repr__(self) -> str:
         return f"<Field {self.name!r} kind {self.kind}>"
 
 
-PLAIN_FIELD = Field(PLAIN, b"", b"", b"")
+PLAIN_FIELD: Final = Field(PLAIN, b"", b"", b"")
 
 
 class _Name:
@@ -179,7 +191,7 @@ class LineMemo:
         self._older: dict[bytes, Field] = {}
         self._names: dict[bytes, _Name] = {}
         self._capacity = max(1, entries // 2)
-        self._standing = _NOT_NOMINABLE | _ORDINARY_OPTIONS | _KINDS.keys() | wanted
+        self._standing = frozenset({*_NOT_NOMINABLE, *_ORDINARY_OPTIONS, *_KINDS, *wanted})
         # Of names that differ in "-" and "_" only the wanted one passes; see `_name`.
         plainly = wanted - self.wanted_apart
         self._kinds = {

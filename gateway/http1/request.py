@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 from gateway.errors import DownstreamError
 from gateway.http1.limits import Limits
@@ -33,9 +34,9 @@ from gateway.http1.values import Coding, members
 __all__ = ["RequestHead", "parse_request", "without"]
 
 # In answers the last two are more than that.
-_PASSING = frozenset({REWRITTEN, WANTED, DATE, SERVER})
-_LEAST_LINES = 4  # fewer are as well looked up one by one
-_LONGEST_START = 2048  # bytes
+_PASSING: Final = frozenset({REWRITTEN, WANTED, DATE, SERVER})
+_LEAST_LINES: Final = 4  # fewer are as well looked up one by one
+_LONGEST_START: Final = 2048  # bytes
 
 _NOTHING: Mapping[bytes, bytes] = MappingProxyType({})
 _NO_NAMES: frozenset[bytes] = frozenset()

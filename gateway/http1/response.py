@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.errors import UpstreamProtocolError
 from gateway.http1.framing import Framing
 from gateway.http1.limits import Limits
@@ -26,7 +28,7 @@ from gateway.http1.lines import (
 from gateway.http1.start import StatusLine, parse_status_line
 from gateway.http1.values import Coding
 
-_NOT_PASSED = frozenset({b"x-request-id"})
+_NOT_PASSED: Final = frozenset({b"x-request-id"})
 
 
 class ResponseHead:

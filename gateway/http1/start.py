@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from gateway.errors import DownstreamError, UpstreamProtocolError
 from gateway.http1.limits import Limits
 from gateway.http1.values import is_host
 
-_METHODS = {
+_METHODS: Final = {
     name.encode(): name for name in ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 }
 # Without lower case: who reads `head` as HEAD would not agree with us on where the answer ends.
-_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Z]++")
-_VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
+_METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Z]++")
+_VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
 
 # Printable ASCII but "#", which no client may send, and %00, which ends a string in C. What a URL
 # may not hold but many clients send raw ("<>\^`{|}) passes as it came.
-_PATH = rb"/[!\"$&-~]*+(?:%(?!00)[!\"$&-~]*+)*+"
-_ORIGIN = re.compile(_PATH)
-_ABSOLUTE = re.compile(rb"(https?)://([^/?]++)(/?+)", re.IGNORECASE)
-_DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
+_PATH: Final = rb"/[!\"$&-~]*+(?:%(?!00)[!\"$&-~]*+)*+"
+_ORIGIN: Final = re.compile(_PATH)
+_ABSOLUTE: Final = re.compile(rb"(https?)://([^/?]++)(/?+)", re.IGNORECASE)
+_DEFAULT_PORTS: Final = {b"http": b":80", b"https": b":443"}
 
-_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?+")
+_STATUS: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?+")
 
 
 class RequestLine:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.http1.lines import is_ordinary, split_line
 
 # Fields that frame a message, choose its way, say who asks, or tell how content is to be read must
 # not come late: who merges trailers into headers would take them for the real ones.
-_NEVER_LATE = (
+_NEVER_LATE: Final = (
     b"authentication-info",
     b"authorization",
     b"cache-control",

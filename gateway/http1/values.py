@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from typing import Final
 
-LARGEST_LENGTH = 2**63 - 1  # what others hold in a signed 64-bit number
-_LARGEST_DIGITS = 19
-_LARGEST_PORT = 65_535
+LARGEST_LENGTH: Final = 2**63 - 1  # what others hold in a signed 64-bit number
+_LARGEST_DIGITS: Final = 19
+_LARGEST_PORT: Final = 65_535
 
 # A name or IPv4 address, or an IPv6 address in brackets; RFC 3986 allows more than any host needs.
-_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}+|\[[0-9A-Fa-f:.]{2,45}+\])(?::([0-9]{0,5}+))?+")
-_TOKENS = re.compile(
+_HOST: Final = re.compile(
+    rb"(?:[A-Za-z0-9._-]{1,255}+|\[[0-9A-Fa-f:.]{2,45}+\])(?::([0-9]{0,5}+))?+"
+)
+_TOKENS: Final = re.compile(
     rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++(?:[ \t]*+,[ \t]*+[!#$%&'*+\-.^_`|~0-9A-Za-z]++)*+"
 )
 

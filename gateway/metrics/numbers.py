@@ -10,31 +10,32 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 # OpenTelemetry's bounds and beyond them those that model servers use. They are a public interface:
 # dashboards and alerts name them.
-DURATION_BOUNDS = (
+DURATION_BOUNDS: Final = (
     *(0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92),
     *(163.84, 327.68, 655.36),
 )
-FIRST_BYTE_BOUNDS = (
+FIRST_BYTE_BOUNDS: Final = (
     *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
     *(20.0, 40.0, 80.0, 160.0, 640.0, 2560.0),
 )
-INTER_CHUNK_BOUNDS = (
+INTER_CHUNK_BOUNDS: Final = (
     *(0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5),
     *(5.0, 7.5, 10.0, 20.0, 40.0, 80.0),
 )
 
 # What `error` is told.
-ERROR_KINDS = (
+ERROR_KINDS: Final = (
     *("connect", "timeout", "protocol", "status_5xx", "stream_cut", "client_gone", "no_endpoint"),
     "overflow",
 )
 
 # What a copy's end is called when it is none that speaks for the mirror's version: not made, given
 # up, or failed.
-MIRROR_FAILURE_KINDS = (
+MIRROR_FAILURE_KINDS: Final = (
     *("busy", "rate", "bytes", "overload", "overflow", "no_endpoint"),
     *("gave_way", "client_gone", "failover", "incomplete", "stale", "internal"),
     *("connect", "timeout", "protocol", "stream_cut", "status_5xx"),

@@ -8,21 +8,22 @@ settings say. What a line says is in `record`, how it gets out without anybody w
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from gateway.config.settings import AccessLog as AccessLogSettings
 from gateway.errors import DownstreamError
 from gateway.proxy.line_writer import LineWriter
-from gateway.proxy.record import Record, Recorder
+from gateway.proxy.record import Record
+from gateway.proxy.recorder import Recorder
 
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
 
 # Beside statuses from 499 on: an answer that began well and was not finished.
-_CUT = frozenset({"stream_cut", "client_gone"})
-_BATCH = 256  # records that are written down in one go
+_CUT: Final = frozenset({"stream_cut", "client_gone"})
+_BATCH: Final = 256  # records that are written down in one go
 
 _draw = random.random
 

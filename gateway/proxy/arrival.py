@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.errors import DownstreamError, Overflow, UpstreamError
 from gateway.http1.request import RequestHead
@@ -30,14 +30,17 @@ if TYPE_CHECKING:
     from gateway.proxy.mirror_copy import Copy
     from gateway.proxy.tracing import Trace
 
-_HELD_BYTES = 64 * 1024  # of a body that waits for its connection
-FOREVER = float("inf")
-_UNKNOWN = RequestFacts("", b"", b"", b"", {}, "", False)
+_HELD_BYTES: Final = 64 * 1024  # of a body that waits for its connection
+FOREVER: Final = float("inf")
+_UNKNOWN: Final = RequestFacts("", b"", b"", b"", {}, "", False)
 
-_monotonic = time.monotonic
-_draw_bits = random.getrandbits
+_monotonic: Final = time.monotonic
+_draw_bits: Final = random.getrandbits
 
-_READING, _WAITING, _TUNNEL, _DONE = Phase.READING, Phase.WAITING, Phase.TUNNEL, Phase.DONE
+_READING: Final = Phase.READING
+_WAITING: Final = Phase.WAITING
+_TUNNEL: Final = Phase.TUNNEL
+_DONE: Final = Phase.DONE
 
 
 class Arrival(ABC):

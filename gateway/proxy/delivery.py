@@ -8,7 +8,7 @@ by cutting the connection, so that no client takes half an answer for a whole on
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.errors import UpstreamError, UpstreamProtocolError
 from gateway.http1.chunks import LAST_CHUNK, chunk
@@ -24,15 +24,17 @@ from gateway.upstream.group import Group
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
 
-_JOINED_BYTES = 64 * 1024
-_EVENT_STREAM = b"content-type: text/event-stream"
-_DIALECTS_OF_STREAMS = ("openai", "anthropic")
+_JOINED_BYTES: Final = 64 * 1024
+_EVENT_STREAM: Final = b"content-type: text/event-stream"
+_DIALECTS_OF_STREAMS: Final = ("openai", "anthropic")
 # An event and the chunk that it came in end here; what follows is read as an event of its own.
-_EVENT_ENDS = (b"\n\n\r\n", b"\r\n\r\n\r\n", b"\r\r\r\n")
+_EVENT_ENDS: Final = (b"\n\n\r\n", b"\r\n\r\n\r\n", b"\r\r\r\n")
 
-_monotonic = time.monotonic
-_NONE, _LENGTH, _UNTIL_CLOSE = Framing.NONE, Framing.LENGTH, Framing.UNTIL_CLOSE
-_STREAMING = Phase.STREAMING
+_monotonic: Final = time.monotonic
+_NONE: Final = Framing.NONE
+_LENGTH: Final = Framing.LENGTH
+_UNTIL_CLOSE: Final = Framing.UNTIL_CLOSE
+_STREAMING: Final = Phase.STREAMING
 
 
 class Delivery:

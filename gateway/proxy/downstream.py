@@ -14,7 +14,7 @@ import struct
 import termios
 import time
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from gateway.errors import DownstreamError
 from gateway.http1.head import HeadBuffer
@@ -26,16 +26,16 @@ from gateway.proxy.identity import Peer, plain_address
 if TYPE_CHECKING:
     from gateway.proxy.plane import DataPlane
 
-_log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
-WRITE_HIGH_BYTES = 64 * 1024
-WRITE_LOW_BYTES = 32 * 1024
-_INBOX_BYTES = 64 * 1024
+WRITE_HIGH_BYTES: Final = 64 * 1024
+WRITE_LOW_BYTES: Final = 32 * 1024
+_INBOX_BYTES: Final = 64 * 1024
 # A client that still sends must get to read why nobody listens (RFC 9112, 9.6).
 _LINGER_SECONDS = 2.0
-_NOBODY = Peer("", is_trusted=False, is_tls=False)
+_NOBODY: Final = Peer("", is_trusted=False, is_tls=False)
 
-_monotonic = time.monotonic
+_monotonic: Final = time.monotonic
 
 
 class Downstream(asyncio.Protocol):

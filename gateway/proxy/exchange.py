@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.errors import (
     NoEndpoint,
@@ -31,7 +31,8 @@ from gateway.proxy.phase import Phase
 from gateway.proxy.placement import instead_of, place
 from gateway.proxy.strata import settle, settle_missed
 from gateway.proxy.view import Outcome, RouteView
-from gateway.routing.decide import Decision, Reason, decide
+from gateway.routing.decide import decide
+from gateway.routing.decision import Decision, Reason
 from gateway.upstream.connection import Sink, UpstreamConnection
 from gateway.upstream.endpoint import Endpoint
 from gateway.upstream.group import Group
@@ -41,17 +42,22 @@ if TYPE_CHECKING:
     from gateway.proxy.downstream import Downstream
     from gateway.proxy.view import View
 
-_log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
-_JOINED_BYTES = 16 * 1024  # up to here one write of head and body is cheaper than two
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-CLIENT_GONE = 499
+_JOINED_BYTES: Final = 16 * 1024  # up to here one write of head and body is cheaper than two
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+CLIENT_GONE: Final = 499
 
-_monotonic = time.monotonic
-_now = time.time
+_monotonic: Final = time.monotonic
+_now: Final = time.time
 _draw = random.random
 
-_, _QUEUED, _CONNECTING, _WAITING, _STREAMING, _TUNNEL, _DONE = Phase
+_QUEUED: Final = Phase.QUEUED
+_CONNECTING: Final = Phase.CONNECTING
+_WAITING: Final = Phase.WAITING
+_STREAMING: Final = Phase.STREAMING
+_TUNNEL: Final = Phase.TUNNEL
+_DONE: Final = Phase.DONE
 
 
 class Exchange(Arrival):

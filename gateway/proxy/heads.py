@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.http1.framing import Framing
 from gateway.http1.request import RequestHead
 from gateway.http1.response import ResponseHead
 from gateway.upstream.address import Target
 
-_NONE, _LENGTH = Framing.NONE, Framing.LENGTH
+_NONE: Final = Framing.NONE
+_LENGTH: Final = Framing.LENGTH
 
 # What a request says of its body where it says no length.
-NO_BODY = -1
-CHUNKED = -2
+NO_BODY: Final = -1
+CHUNKED: Final = -2
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket"
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_UPGRADE: Final = b"Connection: Upgrade\r\nUpgrade: websocket"
 
 
 def request_head(

@@ -10,23 +10,24 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final
 
 from gateway.errors import DownstreamError
 from gateway.http1.request import RequestHead, without
 
-PSEUDONYM = b"graygate"  # in Via
-_VIA = b"Via: 1.%d " + PSEUDONYM
-_MOST_HOPS = 50  # of X-Forwarded-For that are looked at
-_MOST_CHAIN_BYTES = 4096  # of X-Forwarded-For that are passed on
-_MOST_ROUNDS = 8  # gateways may stand in a chain, but not in a circle
-_OURS = b"x-graygate-"
+PSEUDONYM: Final = b"graygate"  # in Via
+_VIA: Final = b"Via: 1.%d " + PSEUDONYM
+_MOST_HOPS: Final = 50  # of X-Forwarded-For that are looked at
+_MOST_CHAIN_BYTES: Final = 4096  # of X-Forwarded-For that are passed on
+_MOST_ROUNDS: Final = 8  # gateways may stand in a chain, but not in a circle
+_OURS: Final = b"x-graygate-"
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
-_TRACEPARENT = re.compile(
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}")
+_TRACEPARENT: Final = re.compile(
     rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-"
     rb"([0-9a-f]{2})(-[!-~]*)?"
 )
-_FORWARDED_PROTO = re.compile(rb"https?|wss?", re.IGNORECASE)
+_FORWARDED_PROTO: Final = re.compile(rb"https?|wss?", re.IGNORECASE)
 
 Special = Sequence[tuple[bytes, bytes, bytes]]
 

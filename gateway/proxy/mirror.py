@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from gateway.proxy.mirror_copy import Copy
 from gateway.proxy.pair import Capture, Observer, Pair
 from gateway.routing.bucket import CIRCLE
-from gateway.routing.decide import Reason
+from gateway.routing.decision import Reason
 from gateway.upstream.connection import Sink
 from gateway.upstream.endpoint import Endpoint
 from gateway.upstream.group import Group

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from gateway.proxy.view import Outcome, RouteView
 from gateway.routing.bucket import CIRCLE, bucket
-from gateway.routing.decide import Decision, Reason
+from gateway.routing.decision import Decision, Reason
 
-_SPILL_SALT = b":spill"
+_SPILL_SALT: Final = b":spill"
 
 
 def place(view: RouteView, decision: Decision, now: float, draw: Callable[[], float]) -> Outcome:

@@ -9,7 +9,7 @@ import time
 from gateway.config.settings import Settings
 from gateway.proxy.access_log import AccessLog
 from gateway.proxy.line_writer import LineWriter, target_of
-from gateway.proxy.record import Recorder
+from gateway.proxy.recorder import Recorder
 from gateway.proxy.tracing import Tracer, tracer_of
 
 _log = logging.getLogger(__name__)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from gateway.config.settings import Settings, Tracing
-from gateway.proxy.record import Record, Recorder
+from gateway.proxy.record import Record
+from gateway.proxy.recorder import Recorder
 
 if TYPE_CHECKING:
     from gateway.proxy.arrival import Arrival

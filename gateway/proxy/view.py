@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.config.settings import Settings
 from gateway.http1.request import RequestHead
 from gateway.metrics.recorder import StrataRecorder, Tally
 from gateway.proxy.mirroring import mirroring_of
 from gateway.routing.bucket import threshold
-from gateway.routing.decide import Reason
+from gateway.routing.decision import Reason
 from gateway.routing.facts import canonical_path
 from gateway.routing.table import Route, Table
 from gateway.upstream.fleet import Fleet
 from gateway.upstream.group import Group
 
-_LONGEST_REMEMBERED = 256
-_MOST_REMEMBERED = 4096
+_LONGEST_REMEMBERED: Final = 256
+_MOST_REMEMBERED: Final = 4096
 
 # Nobody can be kept from sending these by a route that reads its unit from them.
-_NEVER_IDENTITY = frozenset({b"host", b"content-length", b"authorization", b"cookie"})
+_NEVER_IDENTITY: Final = frozenset({b"host", b"content-length", b"authorization", b"cookie"})
 
 # A fair sample of a route's units: who got a version by the route's own weights.
-_DRAWN = (Reason.WEIGHT, Reason.STABLE)
+_DRAWN: Final = (Reason.WEIGHT, Reason.STABLE)
 
 
 class Outcome:

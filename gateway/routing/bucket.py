@@ -26,14 +26,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from xxhash import xxh3_64_intdigest
 
-CIRCLE = 2**64
-_MICRO = 10**6  # millionths of a percent
-_FULL = 100 * _MICRO
+CIRCLE: Final = 2**64
+_MICRO: Final = 10**6  # millionths of a percent
+_FULL: Final = 100 * _MICRO
 
-_DIGITS = re.compile(r"([0-9]+)")
+_DIGITS: Final = re.compile(r"([0-9]+)")
 
 Arc = tuple[int, int]  # places from the first up to, not including, the second
 

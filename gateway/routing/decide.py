@@ -7,41 +7,13 @@ are arguments. The reasons `pinned` and `failover` belong to the proxy, which re
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
-
-import msgspec
 
 from gateway.routing.bucket import CIRCLE, bucket
+from gateway.routing.decision import Decision, Reason
 from gateway.routing.facts import RequestFacts
 from gateway.routing.override import HEADER, verify_override
 from gateway.routing.table import Route
 from gateway.routing.unit import find_unit
-
-
-class Reason(StrEnum):
-    """Why a request went to its version."""
-
-    OVERRIDE = "override"
-    BLACKLIST = "blacklist"
-    WHITELIST = "whitelist"
-    RULE = "rule"
-    PINNED = "pinned"
-    WEIGHT = "weight"
-    STABLE = "stable"
-    FAILOVER = "failover"
-
-
-class Decision(msgspec.Struct, frozen=True, gc=False):
-    """One request's version and how it came about."""
-
-    route: str
-    version: str
-    reason: Reason
-    unit: bytes | None  # None = nobody could be told apart: the place was drawn
-    source: str = ""  # the unit source that had the unit
-    rule: str | None = None  # the rule that held
-    bucket: int | None = None  # the place on the circle, when one was needed
-
 
 # Told of each step: what was looked at, whether it hit, and which version or rule it was about.
 Trace = Callable[[Reason, bool, str], None]

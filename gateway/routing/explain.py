@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gateway.routing.bucket import bucket, percent_of
-from gateway.routing.decide import Decision, Reason, decide, decide_unit
+from gateway.routing.decide import decide, decide_unit
+from gateway.routing.decision import Decision, Reason
 from gateway.routing.facts import RequestFacts
 from gateway.routing.table import Route
 

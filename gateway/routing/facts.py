@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 # Bytes that stand for themselves in a canonical path: those a URL path may hold unescaped. All
 # others appear as %XX, and so does an escaped slash, which is data and parts no segments.
-_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@"
-_ESCAPABLE = [byte for byte in range(0x20, 0x100) if byte != 0x7F]
-_UNESCAPED = {
+_PLAIN: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@"
+_ESCAPABLE: Final = [byte for byte in range(0x20, 0x100) if byte != 0x7F]
+_UNESCAPED: Final = {
     spelling.encode(): bytes((byte,)) if byte in _PLAIN else b"%%%02X" % byte
     for byte in _ESCAPABLE
     for hexes in (f"{byte:02x}",)
@@ -23,11 +24,13 @@ _UNESCAPED = {
     }
 }
 # Printable but not allowed in a URL path; many clients send them raw all the same.
-_RAW = re.compile(rb'["<>\\^`{|}]')
+_RAW: Final = re.compile(rb'["<>\\^`{|}]')
 
 # Most paths are canonical already: plain bytes only, no empty segment, none that starts with a dot.
-_CANONICAL = re.compile(rb"(?:/[A-Za-z0-9\-_~!$&'()*+,;=:@][A-Za-z0-9\-._~!$&'()*+,;=:@]*+)*+/?+")
-_PRINTABLE = re.compile(rb"/[!-~]*+")
+_CANONICAL: Final = re.compile(
+    rb"(?:/[A-Za-z0-9\-_~!$&'()*+,;=:@][A-Za-z0-9\-._~!$&'()*+,;=:@]*+)*+/?+"
+)
+_PRINTABLE: Final = re.compile(rb"/[!-~]*+")
 
 
 def canonical_path(raw: bytes) -> bytes | None:

@@ -17,15 +17,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.routing.facts import RequestFacts
 from gateway.routing.jwt import Claims, JwtVerifier, bearer_token, read_claims
 from gateway.routing.suggest import suggest
 
-MAX_UNIT_BYTES = 256
+MAX_UNIT_BYTES: Final = 256
 
-_NAMED = ("header", "cookie", "query", "jwt")
-_FORMS = "header:NAME, cookie:NAME, query:NAME, jwt:CLAIM, body:user, ip"
+_NAMED: Final = ("header", "cookie", "query", "jwt")
+_FORMS: Final = "header:NAME, cookie:NAME, query:NAME, jwt:CLAIM, body:user, ip"
 
 Reader = Callable[[RequestFacts, float], bytes | None]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-_PORTS = {"http": 80, "https": 443}
-_UNIX = "http+unix"
+_PORTS: Final = {"http": 80, "https": 443}
+_UNIX: Final = "http+unix"
 
 
 @dataclass(frozen=True, slots=True)

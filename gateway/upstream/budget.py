@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-SHARE = 0.2  # of the requests under way
-ALWAYS = 3
+from typing import Final
+
+SHARE: Final = 0.2  # of the requests under way
+ALWAYS: Final = 3
 
 
 class RetryBudget:

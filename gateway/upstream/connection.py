@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from gateway.errors import UpstreamError, UpstreamGone, UpstreamProtocolError
 from gateway.http1.chunks import ChunkDecoder, ChunkError, ChunkScanner
@@ -32,16 +32,23 @@ from gateway.http1.lines import LineMemo
 from gateway.http1.response import ResponseHead, parse_response
 from gateway.upstream.outbox import Outbox
 
-_log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
-WRITE_HIGH_BYTES = 64 * 1024
-WRITE_LOW_BYTES = 32 * 1024
-INLET_BYTES = 64 * 1024
-_MOST_INFORMATIONAL = 16  # a model that says 103 for ever is as bad as one that says nothing
+WRITE_HIGH_BYTES: Final = 64 * 1024
+WRITE_LOW_BYTES: Final = 32 * 1024
+INLET_BYTES: Final = 64 * 1024
+_MOST_INFORMATIONAL: Final = 16  # a model that says 103 for ever is as bad as one that says nothing
 
 # States. Plain integers: the first comparison of each arriving piece is the hot path.
-_BY_LENGTH, _NO_BODY, _TO_THE_END = Framing.LENGTH, Framing.NONE, Framing.UNTIL_CLOSE
-_IDLE, _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _TUNNEL = range(6)
+_BY_LENGTH: Final = Framing.LENGTH
+_NO_BODY: Final = Framing.NONE
+_TO_THE_END: Final = Framing.UNTIL_CLOSE
+_IDLE: Final = 0
+_HEAD: Final = 1
+_LENGTH: Final = 2
+_CHUNKED: Final = 3
+_UNTIL_CLOSE: Final = 4
+_TUNNEL: Final = 5
 
 
 class Sink(Protocol):
@@ -97,6 +104,8 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         "served",
     )
 
+    _reader: ChunkScanner | ChunkDecoder  # of a body in chunks
+
     def __init__(
         self, memo: LineMemo, limits: Limits, inlet: memoryview, outbox: Outbox | None = None
     ) -> None:
@@ -108,7 +117,6 @@ class UpstreamConnection(asyncio.BufferedProtocol):
         self._sink: Sink | None = None
         self._state = _IDLE
         self._head: ResponseHeadBuffer | None = None  # of a head that comes in pieces
-        self._reader: ChunkScanner | ChunkDecoder = cast(ChunkScanner, None)
         self._remaining = 0
         self._informational = 0
         self._method = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.errors import ConnectFailed, ConnectTimeout, Overflow
 from gateway.upstream.address import parse_target
@@ -14,7 +14,7 @@ from gateway.upstream.health import FAILURES, Health
 if TYPE_CHECKING:
     from gateway.upstream.connection import UpstreamConnection
 
-_log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
 
 class Endpoint:

@@ -14,15 +14,16 @@ Active checks: down after 3 failures in a row, up again after 2 successes in a r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-FAILURES = 5
-EJECTION_SECONDS = 30.0
-MOST_EJECTION_SECONDS = 300.0
-FORGIVING_SECONDS = 10.0
-FALL = 3
-RISE = 2
+FAILURES: Final = 5
+EJECTION_SECONDS: Final = 30.0
+MOST_EJECTION_SECONDS: Final = 300.0
+FORGIVING_SECONDS: Final = 10.0
+FALL: Final = 3
+RISE: Final = 2
 
-_MOST_TIMES = int(MOST_EJECTION_SECONDS / EJECTION_SECONDS)
+_MOST_TIMES: Final = int(MOST_EJECTION_SECONDS / EJECTION_SECONDS)
 
 
 def may_eject(ejected: int, total: int) -> bool:

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Final
 
-_log = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
 
 class Outbox:

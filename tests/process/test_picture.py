@@ -12,7 +12,8 @@ from gateway.errors import ChannelError
 from gateway.process.channel import ListChange, Update
 from gateway.process.picture import Picture, map_list
 from gateway.process.publish import ListFiles, difference
-from gateway.routing.decide import Reason, decide
+from gateway.routing.decide import decide
+from gateway.routing.decision import Reason
 from gateway.routing.facts import RequestFacts
 from gateway.routing.spec import RuleSpec
 from gateway.routing.table import Identity, Table

@@ -16,7 +16,7 @@ from gateway.config.settings import AccessLog as AccessLogSettings
 from gateway.proxy import access_log as access_log_module
 from gateway.proxy.access_log import AccessLog
 from gateway.proxy.line_writer import LineWriter
-from gateway.proxy.record import Recorder
+from gateway.proxy.recorder import Recorder
 from gateway.routing.spec import VersionSpec
 from tests.proxy.conftest import Start
 from tests.proxy.link import Ending, until

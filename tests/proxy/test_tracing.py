@@ -11,7 +11,7 @@ import pytest
 from gateway.config.settings import AccessLog, Settings, Tracing
 from gateway.proxy import tracing
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.record import Recorder
+from gateway.proxy.recorder import Recorder
 from gateway.proxy.tracing import Finished, Trace, Tracer, tracer_of
 from tests.proxy.collector import Collector
 from tests.proxy.conftest import Start

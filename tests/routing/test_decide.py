@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.routing.bucket import bucket, percent_of
-from gateway.routing.decide import Decision, Reason, decide
+from gateway.routing.decide import decide
+from gateway.routing.decision import Decision, Reason
 from gateway.routing.facts import RequestFacts
 from gateway.routing.lists import TableBuilder, blacklist_name, segment_name, whitelist_name
 from gateway.routing.override import sign_override

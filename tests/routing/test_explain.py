@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.routing.decide import Reason, decide
+from gateway.routing.decide import decide
+from gateway.routing.decision import Reason
 from gateway.routing.explain import Explanation, explain, explain_unit, preview
 from gateway.routing.lists import blacklist_name, whitelist_name
 from gateway.routing.override import sign_override

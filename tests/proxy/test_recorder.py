@@ -9,7 +9,8 @@ import pytest
 
 from gateway.config.settings import AccessLog
 from gateway.errors import DownstreamError
-from gateway.proxy.record import Record, Recorder, unit_parameters
+from gateway.proxy.record import Record
+from gateway.proxy.recorder import Recorder, unit_parameters
 
 README = Path(__file__).parents[2] / "README.md"
 
