@@ -199,6 +199,7 @@ class Exchange(Arrival):
             )
         joined, body = (body, b"") if len(body) <= _JOINED_BYTES else (b"", body)
         data = request_head(
+            head.line,
             head,
             endpoint.target,
             self._kept,

@@ -7,6 +7,7 @@ from typing import Final
 from gateway.http1.framing import Framing
 from gateway.http1.request import RequestHead
 from gateway.http1.response import ResponseHead
+from gateway.http1.start import RequestLine
 from gateway.upstream.address import Target
 
 _NONE: Final = Framing.NONE
@@ -21,6 +22,7 @@ _UPGRADE: Final = b"Connection: Upgrade\r\nUpgrade: websocket"
 
 
 def request_head(
+    line: RequestLine,
     head: RequestHead,
     target: Target,
     kept: list[bytes],
@@ -34,7 +36,6 @@ def request_head(
 
     `length` is that of the body as it will be sent, CHUNKED or NO_BODY; `body` goes along at once.
     """
-    line = head.line
     lines = [line.verb + target.path + line.rest + target.authority, *kept, *ours]
     if length >= 0:
         lines.append(b"Content-Length: %d" % length)

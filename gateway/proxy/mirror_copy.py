@@ -176,7 +176,8 @@ class Copy:
         if mirroring.model and body:
             body = with_model(body, mirroring.model)
         head = request_head(
-            mirroring.head(self._head),
+            mirroring.line(self._head),
+            self._head,
             endpoint.target,
             mirroring.lines(kept),
             (*ours, *mirroring.ours),

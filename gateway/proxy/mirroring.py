@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 
 from gateway.http1.request import RequestHead
@@ -59,19 +58,17 @@ class Mirroring:
             return kept
         return [line for line in kept if not _is_secret(line[: line.index(b":")])]
 
-    def head(self, head: RequestHead) -> RequestHead:
-        """The head that the copy's target is read from."""
+    def line(self, head: RequestHead) -> RequestLine:
+        """The copy's request line."""
         if self._keeps_credentials or not head.query:
-            return head
+            return head.line
         parameters = head.query.split(b"&")
         harmless = [one for one in parameters if not _names_secret(one)]
         if len(harmless) == len(parameters):
-            return head
-        head = copy.copy(head)
+            return head.line
         path, _, _ = head.target.partition(b"?")
-        head.target = path + b"?" + b"&".join(harmless) if harmless else path
-        head.line = RequestLine(head.method, head.target, head.minor)
-        return head
+        target = path + b"?" + b"&".join(harmless) if harmless else path
+        return RequestLine(head.method, target, head.minor)
 
 
 def mirroring_of(spec: RouteSpec, salt: bytes) -> Mirroring | None:

@@ -107,9 +107,9 @@ def test_everything_else_is_copied(name: str) -> None:
 )
 def test_keys_in_the_query_are_left_out(target: str, copied: str) -> None:
     head = asked(target)
-    assert mirroring().head(head).target == copied.encode()
+    assert mirroring().line(head).target == copied.encode()
     assert head.target == target.encode(), "the request is not touched"
-    assert mirroring(mirror_credentials=True).head(head).target == target.encode()
+    assert mirroring(mirror_credentials=True).line(head).target == target.encode()
 
 
 def test_a_mirroring_says_where_to() -> None:
