@@ -18,7 +18,7 @@ class Record(msgspec.Struct, omit_defaults=True, gc=False):
     status: int
     upstream: str = ""  # the endpoint that answered
     dur_ms: float = -1.0
-    ttfb_ms: float = 0.0  # to the first byte of a model's answer
+    ttfb_ms: float | None = None  # to the first byte of a model's answer
     bytes_in: int = -1  # of the body, if there is one, as far as it came
     bytes_out: int = -1  # of the body, with the framing of its chunks
     request_id: str = ""

@@ -113,7 +113,7 @@ class Recorder:
             status,
             "" if endpoint is None else endpoint.target.url,
             (now - started) * 1e6 // 1 / 1e3,
-            (began - started) * 1e6 // 1 / 1e3 if began else 0.0,
+            (began - started) * 1e6 // 1 / 1e3 if began else None,
             upload.received if upload is not None else exchange.tunnelled or head.length,
             exchange.bytes_out,
             exchange.id_line[_ID_AT:].decode(),

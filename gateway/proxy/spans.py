@@ -101,7 +101,7 @@ class OtlpExporter:
             "graygate.endpoint": record.upstream,
             "graygate.request_id": record.request_id,
             "graygate.retries": record.retries,
-            "graygate.time_to_first_byte": record.ttfb_ms / 1e3,
+            "graygate.time_to_first_byte": (record.ttfb_ms or 0.0) / 1e3,
         }
         yield from ((name, value) for name, value in told.items() if value)
         yield from _of_model(path, finished)
