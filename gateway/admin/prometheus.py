@@ -13,6 +13,7 @@ from aiohttp import web
 
 import gateway
 from gateway.admin.context import CONTEXT, AdminContext
+from gateway.compiled import build
 from gateway.metrics import names
 from gateway.metrics.exposition import Distribution, Sample, render
 from gateway.metrics.numbers import ERROR_KINDS, Counted, Numbers
@@ -33,7 +34,7 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 def samples(context: AdminContext) -> Iterator[Sample]:
-    yield names.BUILD_INFO, (gateway.__version__, platform.python_version()), 1
+    yield names.BUILD_INFO, (gateway.__version__, platform.python_version(), build()), 1
     yield from _store(context)
     observed = context.observed()
     counted = context.counted()

@@ -11,6 +11,7 @@ from gateway import __version__
 from gateway.cli.exits import MEANINGS
 from gateway.cli.lazy import LazyCommand
 from gateway.cli.program import NAME, Program
+from gateway.compiled import build
 
 # To add a command: one line here, and a click command of that name in the module. A test sees to
 # it that the module is there and that both tell the same in the help.
@@ -117,7 +118,9 @@ graygate = Program(
     help=f"Gray-release gateway for AI models.\n\n\b\nExit codes:\n{_EXIT_CODES}",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-click.version_option(__version__, prog_name=NAME, message="%(prog)s %(version)s")(graygate)
+click.version_option(__version__, prog_name=NAME, message=f"%(prog)s %(version)s, {build()}")(
+    graygate
+)
 
 
 def main() -> None:

@@ -55,7 +55,9 @@ def _histogram(name: str, help_line: str, bounds: tuple[float, ...]) -> Series:
     return Series(name, Kind.HISTOGRAM, help_line, ("route", "version"), bounds)
 
 
-BUILD_INFO = _gauge("build_info", "Always 1; the labels say what is running.", "version", "python")
+BUILD_INFO = _gauge(
+    "build_info", "Always 1; the labels say what is running.", "version", "python", "build"
+)
 REQUESTS = _counter("requests", "Answered requests.", "route", "version", "code")
 DECISIONS = _counter(
     "routing_decisions", "Requests by the version they were sent to and why.",

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import platform
+
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from gateway import __version__
+from gateway.compiled import build
 from gateway.config.settings import Redis
 from gateway.metrics.names import ALL, Kind
 from gateway.metrics.numbers import DURATION_BOUNDS, ERROR_KINDS, Counted, Numbers
@@ -54,6 +58,12 @@ async def test_openmetrics_is_spoken_to_those_who_ask_for_it(side: Running) -> N
     families = {family.name: family for family in parsed}
     assert set(families) == {f"graygate_{series.name}" for series in ALL}
     assert families["graygate_inter_chunk_seconds"].type == "histogram"
+
+
+async def test_what_is_running_is_told(side: Running) -> None:
+    numbers = await scrape(side)
+    told = [labels for name, labels in numbers if name == "build_info"]
+    assert told == [(__version__, platform.python_version(), build())]
 
 
 async def test_weights_revision_and_workers_are_told(side: Running) -> None:

@@ -6,6 +6,7 @@ import pytest
 from gateway import __version__
 from gateway.cli.entry import COMMANDS, graygate
 from gateway.cli.exits import MEANINGS
+from gateway.compiled import build
 from tests.cli.conftest import Run
 
 
@@ -51,7 +52,7 @@ def test_an_unknown_option_is_one_sentence_everywhere(run: Run, path: tuple[str,
 
 
 def test_the_version_is_shown(run: Run) -> None:
-    assert run("--version").stdout == f"graygate {__version__}\n"
+    assert run("--version").stdout == f"graygate {__version__}, {build()}\n"
 
 
 def test_help_tells_the_exit_codes(run: Run) -> None:

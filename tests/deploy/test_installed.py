@@ -113,7 +113,7 @@ def test_without_a_shell_it_runs_too(installed: Installation) -> None:
     program = f"import {MODULES}; print(len(ssl.create_default_context().get_ca_certs()) > 0)"
     python, graygate = str(installed.python), str(installed.program)
     assert _said([*as_nobody, python, "-P", "-c", program]) == "True\n"
-    assert _said([*as_nobody, graygate, "--version"]) == f"graygate {__version__}\n"
+    assert _said([*as_nobody, graygate, "--version"]) == f"graygate {__version__}, pure\n"
     assert _said([*as_nobody, graygate, "config", "check"]) == "defaults (no settings file): ok\n"
     for name in ("tmp", "var/lib/graygate"):
         _said([*as_nobody, python, "-c", f"open('/{name}/x', 'w')"])
