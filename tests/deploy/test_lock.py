@@ -15,7 +15,7 @@ from tests.deploy.containing import ROOT
 
 FOLDER = ROOT / "deploy" / "lock"
 LOCKS = {name: (FOLDER / f"{name}.txt").read_text() for name in ("runtime", "embedded", "test")}
-LOCKS["build"] = (FOLDER / "build.txt").read_text()
+LOCKS |= {name: (FOLDER / f"{name}.txt").read_text() for name in ("build", "compile")}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 MADE_OF = {
@@ -26,6 +26,7 @@ MADE_OF = {
         *(need for needs in EXTRAS.values() for need in needs),
     ],
     "build": PROJECT["build-system"]["requires"],
+    "compile": PROJECT["tool"]["graygate"]["compile"]["requires"],
 }
 
 
@@ -75,6 +76,9 @@ def numbers(version: str) -> tuple[int, ...]:
 def test_the_same_version_is_in_every_lock() -> None:
     smaller = pinned("runtime").items()
     assert smaller <= pinned("embedded").items() <= pinned("test").items()
+    shared = pinned("compile").keys() & pinned("test").keys()
+    assert all(pinned("compile")[name] == pinned("test")[name] for name in shared)
+    assert "mypy" in shared
 
 
 def test_a_package_without_a_hash_makes_no_bill() -> None:
