@@ -456,7 +456,9 @@ def begun(memo: LineMemo, *lines: bytes) -> Start:
 
 
 def told(head: RequestHead) -> list[object]:
-    return [getattr(head, name) for name in head.__slots__ if name not in ("line", "start")]
+    names = [name for name in dir(head) if name[0] != "_" and name not in ("line", "start")]
+    assert {"kept", "length", "single", "target"} <= set(names)
+    return [getattr(head, name) for name in names]
 
 
 @pytest.mark.parametrize("first", [LINE, OLD, b"POST /p?q=1 HTTP/1.1", b"GET http://b/ HTTP/1.1"])

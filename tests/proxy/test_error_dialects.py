@@ -181,10 +181,10 @@ async def test_P32_an_error_to_http_1_0_is_one_that_it_understands(side: Side) -
 async def test_P32_a_failure_of_ours_is_a_500_without_a_traceback(
     side: Side, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(*_args: object, **_kwargs: object) -> None:
+    def broken(_route: object) -> bytes:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr("gateway.proxy.exchange.decide", broken)
+    monkeypatch.setattr("gateway.routing.table.Route.override_key", property(broken))
     client = await side.dial()
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     answer = await client.answer()
