@@ -44,7 +44,10 @@ class Running:
 
 @asynccontextmanager
 async def running_gateway(
-    workers: int, variables: Mapping[str, str] | None = None, program: str = "gateway.cli"
+    workers: int,
+    variables: Mapping[str, str] | None = None,
+    program: str = "gateway.cli",
+    python: Path = Path(sys.executable),
 ) -> AsyncIterator[Running]:
     """A gateway with the route `chat` (v1 stable, v2 at 0 %), ended with everything it started.
 
@@ -67,7 +70,7 @@ async def running_gateway(
             ("SADD", "gray:routes", "chat"),
         ):
             await link.call(*words)
-        command = [sys.executable, "-m", program, "serve", "--redis", store.url]
+        command = [str(python), "-m", program, "serve", "--redis", store.url]
         command += ["--port", "0", "--admin-port", "0", "--workers", str(workers)]
         log = (Path(folder) / "log").open("wb")
         environment = {**os.environ, ACCESS_LOG: "access.log", **(variables or {})}

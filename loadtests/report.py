@@ -13,6 +13,7 @@ from loadtests.cases import all_cases
 from loadtests.clients import ATTACKS, HELD, Outcome
 
 OURS = "graygate"
+COMPILED = "graygate-compiled"
 NO_PROXY = "direct"
 REFERENCE = "nginx"
 TOLERATED = 0.001  # failures; they are shown all the same
@@ -109,13 +110,20 @@ def _summary(measured: Measured) -> str:
     others = [n for n in measured.versions if n != NO_PROXY and not n.startswith(OURS)]
     if OURS not in measured.versions or not others:
         return ""
-    rows = [
-        [_title(case), *(spread(measured.ratios(case, OURS, other)) for other in others)]
+    lines = ["## The gateway's use, as a multiple of theirs", ""]
+    lines += table(["", *others], _multiples(measured, OURS, others))
+    lines += _of_lines(measured)
+    if COMPILED in measured.versions:
+        lines += ["", "## The compiled gateway's use, as a multiple of theirs", ""]
+        lines += table(["", OURS, *others], _multiples(measured, COMPILED, [OURS, *others]))
+    return "\n".join(lines) + "\n"
+
+
+def _multiples(measured: Measured, ours: str, others: Sequence[str]) -> list[list[str]]:
+    return [
+        [_title(case), *(spread(measured.ratios(case, ours, other)) for other in others)]
         for case in measured.outcomes
     ]
-    lines = ["## The gateway's use, as a multiple of theirs", ""]
-    lines += table(["", *others], rows)
-    return "\n".join([*lines, *_of_lines(measured)]) + "\n"
 
 
 def _of_lines(measured: Measured) -> Iterator[str]:

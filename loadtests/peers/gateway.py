@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-import gateway
+from gateway.compiled import build
 from loadtests.gateway_under_test import ACCESS_LOG, ask, running_gateway
 from loadtests.gateway_under_test import Running as UnderTest
 from loadtests.meter import children, parent, pin
-from loadtests.peers.program import HOST, Place, Running
+from loadtests.peers.program import HOST, Absent, Place, Running, said
 
+# Where `make` puts the compiled gateway.
+COMPILED = Path(__file__).resolve().parents[2] / ".venv-compiled" / "bin" / "python"
 _TAKES_SECONDS = 10.0
 _USERS = 64
 _ROOM = ("max_requests", "8192", "max_connections", "8192")  # for thousands of held streams
@@ -24,16 +28,25 @@ class Gateway:
 
     without: frozenset[str] = frozenset()
 
-    def __init__(self, name: str, *, writes_log: bool = True) -> None:
+    def __init__(
+        self, name: str, *, writes_log: bool = True, python: Path = Path(sys.executable)
+    ) -> None:
         self.name = name
         self._variables = {} if writes_log else {ACCESS_LOG: ""}
+        self._python = python
 
     def version(self) -> str:
-        return gateway.__version__
+        if not self._python.exists():
+            raise Absent("it needs a C compiler, or was not compiled yet (make bench does)")
+        says = said([str(self._python), "-P", "-m", "gateway.cli", "--version"])
+        kind = "compiled" if self._python == COMPILED else build()
+        if not says.endswith(f" {kind}"):
+            raise Absent(f"{self._python} should have a {kind} gateway and has {says!r}")
+        return says.removeprefix("graygate ")
 
     @asynccontextmanager
     async def running(self, place: Place) -> AsyncIterator[Running]:
-        async with running_gateway(1, self._variables) as under_test:
+        async with running_gateway(1, self._variables, python=self._python) as under_test:
             v1, v2 = (f"http://{HOST}:{port}" for port in place.origins)
             for words in (
                 ("HSET", "gray:route:chat", "unit", "header:x-user-id", *_ROOM),

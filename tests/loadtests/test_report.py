@@ -63,6 +63,18 @@ def test_one_case_can_be_compared_with_another() -> None:
     assert "The gateway, `fresh` to `post`: 1.50 / 1.50 / 1.50." in report(both)
 
 
+def test_the_compiled_gateway_is_set_beside_the_pure_one_and_the_others() -> None:
+    both = measured()
+    assert "compiled" not in report(both)
+    both.versions["graygate-compiled"] = "1, compiled"
+    for number, slowness in enumerate((1, 2)):
+        both.add("post", "graygate-compiled", number, outcome(0.045 * slowness))
+    _, _, table = report(both).partition("## The compiled gateway's use, as a multiple of theirs")
+    heads, _, row = table.strip().splitlines()[:3]
+    assert [cell.strip() for cell in heads.split("|")[2:4]] == ["graygate", "nginx"]
+    assert [cell.strip()[:4] for cell in row.split("|")[2:4]] == ["0.75", "1.50"]
+
+
 def test_no_proxy_is_shown_for_its_rate_only() -> None:
     row = next(row for row in report(measured()).splitlines() if row.startswith("| direct"))
     assert [cell.strip() for cell in row.split("|")[2:5]] == ["-", "-", "1,000"]
@@ -79,8 +91,8 @@ def test_the_report_says_what_machine_and_which_versions() -> None:
     assert "cores" in text
 
 
-def test_the_gateway_is_measured_as_it_comes_and_without_its_log() -> None:
-    assert list(all_peers())[:2] == ["graygate", "graygate-nolog"]
+def test_the_gateway_is_measured_as_it_comes_without_its_log_and_compiled() -> None:
+    assert list(all_peers())[:3] == ["graygate", "graygate-nolog", "graygate-compiled"]
     assert {name: peer.name for name, peer in all_peers().items()} == {
         name: name for name in all_peers()
     }
