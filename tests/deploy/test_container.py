@@ -85,13 +85,22 @@ def test_it_says_what_it_is(target: str) -> None:
 
 
 def test_nothing_is_installed_whose_hash_is_not_known() -> None:
-    steps = [step for run in stages()["build"].all("RUN") for step in run.split("&&")]
+    runs = [run for name in ("wheel", "build") for run in stages()[name].all("RUN")]
+    steps = [step for run in runs for step in run.split("&&")]
     installs = [step.strip() for step in steps if "pip install" in step]
-    assert len(installs) == 3
+    assert len(installs) == 4
     for step in installs:
         locked = "--require-hashes" in step and "--only-binary :all:" in step
         assert locked or "--no-deps --no-index" in step, step
     assert "pip uninstall --yes setuptools pip" in steps[-1]
+
+
+def test_the_gateway_is_compiled_apart_and_only_the_wheel_is_taken_over() -> None:
+    assert stages()["wheel"].pairs("ARG") == {"GRAYGATE_COMPILE": "1"}
+    images = dict(re.findall(r"^ARG (\w+_IMAGE)=(.*)$", RECIPE.read_text(), re.M))
+    assert images["PYTHON_IMAGE"] == images["COMPILER_IMAGE"].replace("3.11-", "3.11-slim-")
+    taken = [t for s in stages().values() for t in s.all("COPY") if "--from=wheel" in t]
+    assert taken == ["--from=wheel /src/dist dist"]
 
 
 def test_the_build_sees_what_the_wheel_is_made_of_and_little_else() -> None:
@@ -100,7 +109,7 @@ def test_the_build_sees_what_the_wheel_is_made_of_and_little_else() -> None:
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
     for name in [*wheel["packages"], *wheel["shared-data"], project["project"]["readme"]]:
         assert any(path == name or path.startswith(f"{name}/") for path in seen), name
-    assert {"pyproject.toml", "LICENSE", "deploy/container/rootfs.py"} <= seen
+    assert {"pyproject.toml", "hatch_build.py", "LICENSE", "deploy/container/rootfs.py"} <= seen
     assert not any(re.search(r"^(tests|\.git|\.venv)|__pycache__|/secrets/", p) for p in seen)
     for copied in (text for s in stages().values() for text in s.all("COPY")):
         words = [word for word in copied.split() if not word.startswith("--")][:-1]

@@ -21,12 +21,14 @@ import pytest
 
 from gateway import __version__
 from tests.deploy.containing import ROOT, context
-from tests.deploy.installing import Installation
+from tests.deploy.installing import IS_COMPILED, Installation
 from tests.servers import HOST, free_port, wait_until
 
 pytestmark = [pytest.mark.index, pytest.mark.slow, pytest.mark.timeout(400)]
 
 LOCK = ROOT / "deploy" / "lock"
+# `make compiled` has the wheel compiled; it takes minutes.
+KIND = "compiled" if IS_COMPILED else "pure"
 # Where a module of each dependency is, if a library of the system is missing it fails to load.
 MODULES = "aiohttp, click, hiredis, msgspec, orjson, prometheus_client, re2, ssl, uvloop, xxhash"
 
@@ -67,7 +69,10 @@ def test_the_wheel_holds_all_files_of_the_package_and_the_samples(installed: Ins
         "share/graygate/prometheus/alerts.rules.yml",
         "share/graygate/systemd/graygate.service",
     } <= samples
-    rest = names - package - samples
+    machine_code = {name for name in names if name.endswith(".so")}
+    assert bool(machine_code) is IS_COMPILED
+    assert installed.wheel.name.endswith("-py3-none-any.whl") is not IS_COMPILED
+    rest = names - package - samples - machine_code
     assert all(re.match(r"graygate-[^/]+\.dist-info/", name) for name in rest), rest
 
 
@@ -113,7 +118,7 @@ def test_without_a_shell_it_runs_too(installed: Installation) -> None:
     program = f"import {MODULES}; print(len(ssl.create_default_context().get_ca_certs()) > 0)"
     python, graygate = str(installed.python), str(installed.program)
     assert _said([*as_nobody, python, "-P", "-c", program]) == "True\n"
-    assert _said([*as_nobody, graygate, "--version"]) == f"graygate {__version__}, pure\n"
+    assert _said([*as_nobody, graygate, "--version"]) == f"graygate {__version__}, {KIND}\n"
     assert _said([*as_nobody, graygate, "config", "check"]) == "defaults (no settings file): ok\n"
     for name in ("tmp", "var/lib/graygate"):
         _said([*as_nobody, python, "-c", f"open('/{name}/x', 'w')"])
