@@ -118,9 +118,22 @@ graygate = Program(
     help=f"Gray-release gateway for AI models.\n\n\b\nExit codes:\n{_EXIT_CODES}",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-click.version_option(__version__, prog_name=NAME, message=f"%(prog)s %(version)s, {build()}")(
-    graygate
-)
+
+
+def _say_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked and not context.resilient_parsing:
+        click.echo(f"{NAME} {__version__}, {build()}")
+        context.exit()
+
+
+click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_say_version,
+    help="Show the version and exit.",
+)(graygate)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping
+from typing import Final
 
 from xxhash import xxh3_64_intdigest
 
@@ -28,18 +29,18 @@ from gateway.metrics.strata import (
 )
 
 _MOST_MARKED = 100_000  # units of a route that had a bad answer
-_NEVER = -math.inf
-_LEAST = LEAST_SECONDS
-_LEAST_BUCKET = bucket_of(LEAST_SECONDS)
+_NEVER: Final = -math.inf
+_LEAST: Final = LEAST_SECONDS
+_LEAST_BUCKET: Final = bucket_of(LEAST_SECONDS)
 
 # Cell, is bad, unit, endpoint; seconds until the end, until the first byte, and the longest gap;
 # when it arrived.
 End = tuple["Cell", bool, bytes | None, Hashable | None, float, float, float, float]
 Comer = tuple["Cell", bytes, float]  # who arrived in it, and when
 
-_log = math.log
-_floor = math.floor
-_hash = xxh3_64_intdigest
+_log: Final = math.log
+_floor: Final = math.floor
+_hash: Final = xxh3_64_intdigest
 
 
 class Cell:

@@ -417,9 +417,9 @@ def unruly_scenarios() -> tuple[Scenario, ...]:
     found = Limit("rolled back", percent("found"), inf, "", "%", 99.0)
     at = Limit("median", median("seconds"), inf)
     crowds = [
-        Scenario("12", f"{users}equal, 50 %, by unit", 300, differing((0.5, 1200)), (alarm,)),
-        Scenario("12", f"{users}equal, 5 %, by unit", 300, differing((0.05, 1200)), (alarm,)),
-        Scenario("12", f"{users}equal, 1-5-25-50, by unit", 300, differing(*ramp), (alarm,)),
+        Scenario("12", f"{users}equal, 50 %, by unit", 200, differing((0.5, 1200)), (alarm,)),
+        Scenario("12", f"{users}equal, 5 %, by unit", 200, differing((0.05, 1200)), (alarm,)),
+        Scenario("12", f"{users}equal, 1-5-25-50, by unit", 200, differing(*ramp), (alarm,)),
         Scenario(
             "12",
             f"{users}x1.5, 1-5-25-50, by unit",
