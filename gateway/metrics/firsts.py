@@ -16,7 +16,7 @@ AGAIN_SECONDS: Final = 75
 AGAIN_AND_AGAIN_SECONDS: Final = 300
 # A bandit changes weights all the time. A probe begins 20 s after the candidate was taken away.
 _LEAST_SECONDS: Final = 15
-_MOST_MET: Final = 100_000
+_MOST_MET: Final = 16_384  # the judge remembers half as many of each version
 MOST_A_SECOND: Final = 1000
 
 UNIT_MASK: Final = 0xFFFF_FFFF  # two of a hundred thousand may be taken for one
@@ -45,15 +45,17 @@ class Firsts:
     def is_first(self, unit: int, second: int, at: float) -> bool:
         """Whether this request, which arrives in the second, is the one to tell of."""
         met = self.met
-        if unit in met or unit & self._mask or unit in self.awaited or len(met) >= _MOST_MET:
+        if unit in met or unit & self._mask or unit in self.awaited:
             return False
         if second != self._in_second:
             self._in_second, self._told = second, 0
         self._told += 1
-        if self._told >= MOST_A_SECOND:
-            self._mask, self._told = self._mask << 1 | 1, 0
         met.add(unit)
         self.awaited[unit] = at
+        if self._told >= MOST_A_SECOND or len(met) > _MOST_MET:
+            self._told = 0
+            self._mask = self._mask << 1 | 1
+            met.difference_update([one for one in met if one & self._mask])
         return True
 
     def dealt(self) -> None:

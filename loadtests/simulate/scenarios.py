@@ -411,6 +411,8 @@ def unruly_scenarios() -> tuple[Scenario, ...]:
     name = "the trap: the same, 50 %, by request"
     trap = Limit("rolled back", percent("found"), inf, "45", "%")
     ramp = ((0.01, 240), (0.05, 240), (0.25, 240), (0.5, 240))
+    fine = tuple((0.01 * 1.5**step, 120) for step in range(10))
+    to_and_fro = ((0.2, 120), (0.3, 120)) * 5
     users = "users differ in latency (sigma 0.5), "
     alarm = Limit("rolled back", percent("found"), 1.0, "", "%")
     trapped = Limit("rolled back", percent("found"), inf, "", "%")
@@ -420,6 +422,10 @@ def unruly_scenarios() -> tuple[Scenario, ...]:
         Scenario("12", f"{users}equal, 50 %, by unit", 200, differing((0.5, 1200)), (alarm,)),
         Scenario("12", f"{users}equal, 5 %, by unit", 200, differing((0.05, 1200)), (alarm,)),
         Scenario("12", f"{users}equal, 1-5-25-50, by unit", 200, differing(*ramp), (alarm,)),
+        Scenario("12", f"{users}equal, steps of x1.5, by unit", 200, differing(*fine), (alarm,)),
+        Scenario(
+            "12", f"{users}equal, 20-30 to and fro, by unit", 200, differing(*to_and_fro), (alarm,)
+        ),
         Scenario(
             "12",
             f"{users}x1.5, 1-5-25-50, by unit",

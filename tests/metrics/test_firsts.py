@@ -105,6 +105,13 @@ def test_who_was_left_out_may_be_told_of_when_there_are_fewer(firsts: Firsts) ->
     assert firsts.is_first(9, START + 400, 400.5)
 
 
-def test_memory_is_bounded(firsts: Firsts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_MET", 3)
-    assert [firsts.is_first(unit, START, 0.5) for unit in range(5)] == [True] * 3 + [False] * 2
+def test_memory_is_bounded_by_leaving_out_half_of_all_units(
+    firsts: Firsts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_MET", 100)
+    dice = Random(1)
+    for number in range(2000):
+        firsts.is_first(dice.getrandbits(32), START + number, 0.5)
+        firsts.awaited.clear()
+    assert 30 < len(firsts.met) <= 100
+    assert not any(unit & 1 for unit in firsts.met)

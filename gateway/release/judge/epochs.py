@@ -1,43 +1,38 @@
-"""Evidence that is gathered anew from time to time, put together without counting anybody twice.
+"""Evidence that is gathered anew from time to time, so that nobody counts twice in it.
 
-What one epoch finds is an e-value whatever was found before; the mean of all of them, by weights
-that were fixed beforehand, is one, too. The weights fall so slowly that the thousandth epoch, after
-a week, must find a million times as much as the first one: that is about three times as many slow
-requests.
+What the same users show again is no new evidence: so nothing is carried from one epoch to the next.
+Each has its share of the false alarms instead: epoch k must find 1/share as much. The shares are 1
+in all, so however many epochs there are, an alarm in any of them is as rare as it was in one. They
+fall slowly: the thousandth, after a week, must find a million times as much as the first, and that
+is about three times as many slow requests.
 """
 
 from __future__ import annotations
 
-from math import exp, inf, log, log1p
+from math import inf, log
 
 import msgspec
 
 
-class Past(msgspec.Struct):
-    """The evidence of epochs that are over, each with its weight."""
+class Epochs(msgspec.Struct):
+    """The evidence of the present epoch and of the one before, by what each may claim.
 
-    ln_sum: float = -inf
-    spent: float = 0.0  # the sum of their weights
+    The one before is kept, so that an alarm does not end the moment that an epoch does; those
+    before it are forgotten, so that what has passed does end.
+    """
 
-    def put(self, epoch: int, ln_e: float) -> None:
-        self.ln_sum = _ln_sum(self.ln_sum, log(_weight(epoch)) + ln_e)
-        self.spent += _weight(epoch)
+    number: int = 0  # 0 = there are none, and evidence is what it is
+    ln_before: float = -inf
 
-    def ln_with(self, epoch: int, ln_e: float) -> float:
-        """The mean with this one, and with those to come, that know nothing yet."""
-        if not epoch:
-            return ln_e
-        weight = _weight(epoch)
-        # Weights are 1 in all; what is left for epochs to come speaks neither way.
-        unknown = log(max(1.0 - self.spent - weight, 1e-12))
-        return _ln_sum(_ln_sum(self.ln_sum, log(weight) + ln_e), unknown)
+    def ln(self, ln_e: float) -> float:
+        """By the evidence of the present one."""
+        return max(self.ln_before, self.claimed(ln_e))
 
+    def enter(self, number: int, ln_e: float) -> None:
+        """Another one begins; `ln_e` is what the last one found."""
+        self.ln_before = self.claimed(ln_e) if self.number else -inf
+        self.number = number
 
-def _weight(epoch: int) -> float:
-    return 1.0 / (epoch * (epoch + 1))
-
-
-def _ln_sum(one: float, other: float) -> float:
-    """ln of the sum of two numbers given by their logarithms."""
-    low, high = sorted((one, other))
-    return high + log1p(exp(low - high)) if high > -inf else -inf
+    def claimed(self, ln_e: float) -> float:
+        """What evidence of the present one amounts to."""
+        return ln_e - log(self.number * (self.number + 1)) if self.number else ln_e

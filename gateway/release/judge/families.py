@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.release.judge.baseline import Baseline
 from gateway.release.judge.counts import Counts
-from gateway.release.judge.epochs import Past
+from gateway.release.judge.epochs import Epochs
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import RankSums, TailCounts
 from gateway.release.statistics.curve import Curve
@@ -118,6 +118,16 @@ class RateFamily(msgspec.Struct):
         return bad, requests, expected
 
 
+class Shown(msgspec.Struct):
+    """One metric's times in one epoch, for people."""
+
+    metric: str
+    scale: Scale
+    curve: Curve
+    counts: Counts
+    ln_e: float
+
+
 class MetricLatency(msgspec.Struct):
     """One metric of the latency family: slower by anything, by the margin, or surely not."""
 
@@ -129,11 +139,24 @@ class MetricLatency(msgspec.Struct):
     curve: Curve = msgspec.field(default_factory=Curve)
     counts: Counts = msgspec.field(default_factory=Counts)
     mark: Slower | None = None
+    # Of the epoch before, for people; and of all that are over.
+    before: Shown | None = None
+    candidate_before: int = 0
 
     @classmethod
     def of(cls, scale: Scale, margin: float, proof_margin: float) -> MetricLatency:
         slides = (0, slide_of(margin), slide_of(proof_margin))
         return cls(scale, slides, Slower.over(scale), Slower.over(scale), Slower.over(scale))
+
+    def turn(self, name: str, ln_e: float) -> None:
+        """An epoch is over, with this evidence; proof goes on, since it takes all requests."""
+        if self.counts.candidate:
+            self.before = Shown(name, self.scale, self.curve, self.counts, ln_e)
+        self.candidate_before += self.counts.candidate
+        self.curve, self.counts = Curve(), Counts()
+        self.anything, self.margin = Slower.over(self.scale), Slower.over(self.scale)
+        if self.mark is not None:
+            self.mark = Slower.over(self.scale)
 
     def observe_tail(self, tail: TailCounts) -> None:
         candidate, stable = tail.candidate_n, tail.stable_n
@@ -170,9 +193,7 @@ def shown_cut(scale: Scale) -> int:
 class LatencyFamily(msgspec.Struct):
     """Total time, time to the first byte and largest gap, averaged: one guardrail, three views.
 
-    Where units stay, each is timed once in an epoch, and a version may become slow after that. What
-    each epoch finds is evidence by itself; a mean of them, by weights that were fixed beforehand,
-    is evidence, too, while a product would count the same units again and again.
+    Where units stay, each is timed once in an epoch; see `epochs`.
     """
 
     metrics: dict[str, MetricLatency] = msgspec.field(default_factory=dict)
@@ -181,9 +202,10 @@ class LatencyFamily(msgspec.Struct):
     ln_peak: float = 0.0
     rise_from: int | None = None
     risen_at: int = 0
-    epoch: int = 0  # the present one; 0 = there are none
-    past: Past = msgspec.field(default_factory=Past)
-    past_hold: Past = msgspec.field(default_factory=Past)
+    # Of what rolls back, of what holds, and of what is fresh since the mark.
+    margin: Epochs = msgspec.field(default_factory=Epochs)
+    anything: Epochs = msgspec.field(default_factory=Epochs)
+    fresh: Epochs = msgspec.field(default_factory=Epochs)
 
     @classmethod
     def of(cls, settings: JudgeSettings, baseline: Baseline) -> LatencyFamily:
@@ -201,16 +223,16 @@ class LatencyFamily(msgspec.Struct):
     ) -> None:
         epochs = [*(tail.epoch for tail in tails), *(rank.epoch for rank in ranks)]
         newest = max(epochs, default=0)
-        if newest > self.epoch:
+        if newest > self.margin.number:
             self._enter(newest)
         for tail in tails:
-            if tail.purpose != "alarm" or tail.epoch == self.epoch:
+            if tail.purpose != "alarm" or tail.epoch == self.margin.number:
                 self.metrics[tail.metric].observe_tail(tail)
         for rank in ranks:
-            if rank.purpose != "alarm" or rank.epoch == self.epoch:
+            if rank.purpose != "alarm" or rank.epoch == self.margin.number:
                 self.metrics[rank.metric].observe_rank(rank)
-        self.ln_e = self.past.ln_with(self.epoch, self._margin())
-        self.ln_hold = self.past_hold.ln_with(self.epoch, self._anything())
+        self.ln_e = self.margin.ln(self._margin())
+        self.ln_hold = self.anything.ln(self._anything())
         self.ln_peak = max(self.ln_peak, self.ln_e)
         if self.ln_e <= 0.0:
             self.rise_from = None
@@ -225,21 +247,31 @@ class LatencyFamily(msgspec.Struct):
         return self._mean([metric.anything.ln_e() for metric in self.metrics.values()])
 
     def _enter(self, epoch: int) -> None:
-        """What was found so far stays as it is; what comes is judged by itself."""
-        if self.epoch:
-            self.past.put(self.epoch, self._margin())
-            self.past_hold.put(self.epoch, self._anything())
-        self.epoch = epoch
-        for metric in self.metrics.values():
-            metric.anything, metric.margin = (Slower.over(metric.scale) for _ in range(2))
-            if metric.mark is not None:
-                metric.mark = Slower.over(metric.scale)
+        """What comes now is judged by itself."""
+        is_fresh = any(m.mark is not None and m.mark != m.margin for m in self.metrics.values())
+        if is_fresh:  # an epoch in which nothing was timed has no part in it
+            self.fresh.enter(self.fresh.number + 1, self._fresh())
+        seen = {name: self.anything.claimed(m.anything.ln_e()) for name, m in self.metrics.items()}
+        self.margin.enter(epoch, self._margin())
+        self.anything.enter(epoch, self._anything())
+        for name, metric in self.metrics.items():
+            metric.turn(name, seen[name])
 
     def is_seen(self, fewest: int) -> bool:
         """Whether so many of the candidate's requests were judged by any metric."""
-        return any(metric.counts.candidate >= fewest for metric in self.metrics.values())
+        return any(m.candidate_before + m.counts.candidate >= fewest for m in self.metrics.values())
+
+    def set_mark(self) -> None:
+        """From here on `ln_fresh` counts."""
+        for metric in self.metrics.values():
+            packed = msgspec.msgpack.encode(metric.margin)
+            metric.mark = msgspec.msgpack.decode(packed, type=Slower)
+        self.fresh = Epochs(number=min(self.margin.number, 1))
 
     def ln_fresh(self) -> float:
+        return self.fresh.ln(self._fresh())
+
+    def _fresh(self) -> float:
         marked = [(m.margin, m.mark) for m in self.metrics.values() if m.mark is not None]
         return self._mean([now.ln_e_since(then) for now, then in marked])
 
@@ -257,8 +289,11 @@ class LatencyFamily(msgspec.Struct):
     def is_proven(self, alpha: float) -> bool:
         return self.ln_proof() >= log(1.0 / alpha)
 
-    def shown(self) -> tuple[str, MetricLatency] | None:
-        """The metric with the most evidence, to be shown to people; None without any."""
-        if not self.metrics:
-            return None
-        return max(self.metrics.items(), key=lambda item: exp_capped(item[1].anything.ln_e()))
+    def shown(self) -> Shown | None:
+        """What there is most evidence from, to be shown to people; None without any metric."""
+        now = [
+            Shown(name, m.scale, m.curve, m.counts, self.anything.claimed(m.anything.ln_e()))
+            for name, m in self.metrics.items()
+        ]
+        before = [m.before for m in self.metrics.values() if m.before is not None]
+        return max((*now, *before), key=lambda shown: exp_capped(shown.ln_e), default=None)

@@ -130,12 +130,11 @@ class Findings:
         shown = family.shown()
         if shown is None:
             return []
-        _, latency = shown
         return [
             self._family(
                 LATENCY,
-                latency.curve,
-                latency.counts,
+                shown.curve,
+                shown.counts,
                 e=exp_capped(family.ln_e),
                 e_hold=exp_capped(family.ln_hold),
                 fresh_e=exp_capped(family.ln_fresh()),

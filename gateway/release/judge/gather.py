@@ -32,6 +32,8 @@ WATERMARK_SECONDS = 2
 UNSETTLED_SECONDS = 3
 # Gateways keep what the store does not take for two minutes; stores keep it for two hours.
 REMEMBERED_SECONDS = 3 * 3600
+EPOCH_SECONDS = 600
+_WAITS_IN_EPOCH = 10
 # A shadow is compared with what stable's own two answers to one request differ by.
 _STABLE_SELF = "shadow_self"
 _SHADOW = "shadow"
@@ -76,6 +78,9 @@ class AccumulatorState(msgspec.Struct):
     events: Lines[EventPair] = msgspec.field(default_factory=Lines)
     tails: Lines[TailCounts] = msgspec.field(default_factory=Lines)
     ranks: Lines[RankSums] = msgspec.field(default_factory=Lines)
+    # The same where units are judged; apart, since older releases cannot read those.
+    unit_tails: Lines[TailCounts] = msgspec.field(default_factory=Lines)
+    unit_ranks: Lines[RankSums] = msgspec.field(default_factory=Lines)
 
 
 class Accumulator:
@@ -98,6 +103,9 @@ class Accumulator:
         self._cutter = Cutter(settings, baseline, "proof" if is_by_unit else "both")
         self._firsts_cutter = Cutter(settings, baseline, "alarm") if is_by_unit else None
         self._state = state if state is not None else AccumulatorState()
+        # Long against the time that an epoch's last thresholds wait for.
+        waits = [cut.wait for cut in self._cutter.cuts]
+        self._epoch_seconds = max(EPOCH_SECONDS, _WAITS_IN_EPOCH * max(waits, default=0))
 
     def __repr__(self) -> str:
         state = self._state
@@ -146,7 +154,7 @@ class Accumulator:
         """
         state = self._state
         state.now = max(state.now, int(now))
-        state.once.tick(state.now)
+        state.once.tick(state.now, self._epoch_seconds)
         expected = None if gateways is None else frozenset(gateways)
         strata = []
         for second in sorted(state.ended):
@@ -255,7 +263,8 @@ class Accumulator:
             self._warm_up(cell)
         else:
             arrived.stable.add(cell)
-        if self._firsts_cutter is not None and self._is_warm_at(cell.second):
+        is_open = arrived.epoch == state.once.epoch  # else it would be missing in the new one
+        if self._firsts_cutter is not None and is_open and self._is_warm_at(cell.second):
             new = state.once.time(cell.first_units, is_candidate=is_candidate)
             firsts = arrived.candidate_firsts if is_candidate else arrived.stable_firsts
             firsts.add(new, cell.first_times)
@@ -287,8 +296,10 @@ class Accumulator:
                 del state.arrived[second]
         longest = self._settings.stratum_seconds
         before = state.now - WATERMARK_SECONDS - (cuts[-1].wait if cuts else 0)
-        tails += state.tails.expire(before, longest)
-        ranks += state.ranks.expire(before, longest)
+        for held_tails in (state.tails, state.unit_tails):
+            tails += held_tails.expire(before, longest)
+        for held_ranks in (state.ranks, state.unit_ranks):
+            ranks += held_ranks.expire(before, longest)
         if not tails and not ranks:
             return None
         return Stratum(
@@ -312,20 +323,24 @@ class Accumulator:
     ) -> None:
         state, settings, share = self._state, self._settings, self._share_at(second)
         limits = (settings.stratum_requests, settings.stratum_seconds)
-        # By another name, so that what was held before an upgrade is not added to it.
-        prefix = "" if self._firsts_cutter is None else "proof "
-        taken = [(prefix, self._cutter.take(cuts, arrived.candidate, arrived.stable))]
-        firsts = arrived.candidate_firsts.timed, arrived.stable_firsts.timed
-        if self._firsts_cutter is not None and any(timed.arrived for timed in firsts):
-            epoch = arrived.epoch
-            taken.append((f"first {epoch} ", self._firsts_cutter.take(cuts, *firsts, epoch=epoch)))
+        if self._firsts_cutter is None:
+            held = (state.tails, state.ranks)
+            taken = [("", self._cutter.take(cuts, arrived.candidate, arrived.stable))]
+        else:
+            held = (state.unit_tails, state.unit_ranks)
+            taken = [("proof ", self._cutter.take(cuts, arrived.candidate, arrived.stable))]
+            firsts = arrived.candidate_firsts.timed, arrived.stable_firsts.timed
+            if any(timed.arrived for timed in firsts):
+                epoch = arrived.epoch
+                alarms = self._firsts_cutter.take(cuts, *firsts, epoch=epoch)
+                taken.append((f"first {epoch} ", alarms))
         for prefix, found in taken:
             for cut, counts in zip(cuts, found, strict=True):
                 name = prefix + cut.name
                 if isinstance(counts, TailCounts):
-                    tails += state.tails.push(name, second, share, counts, *limits)
+                    tails += held[0].push(name, second, share, counts, *limits)
                 else:
-                    ranks += state.ranks.push(name, second, share, counts, *limits)
+                    ranks += held[1].push(name, second, share, counts, *limits)
 
 
 def _add_ended(arm: Arm, cell: Cell) -> None:

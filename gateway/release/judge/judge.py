@@ -22,12 +22,11 @@ from gateway.release.judge.late import Late, old_rate
 from gateway.release.judge.memory import CLIENT_ERRORS, ERRORS, JudgeState
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import Arm, EventPair, Stratum
-from gateway.release.statistics.latency import Slower
 from gateway.release.statistics.split import ln_mismatch
 
 
 class Judge:
-    """Of one release; the same strata in any order give the same evidence."""
+    """Of one release; the same strata in any order, within an epoch, give the same evidence."""
 
     def __init__(
         self, settings: JudgeSettings, baseline: Baseline, state: JudgeState | None = None
@@ -66,9 +65,7 @@ class Judge:
             family.mark = list(family.draws.logs)
         if self._state.late is not None:
             self._state.late = Late()
-        for metric in self._state.latency.metrics.values():
-            packed = msgspec.msgpack.encode(metric.margin)
-            metric.mark = msgspec.msgpack.decode(packed, type=Slower)
+        self._state.latency.set_mark()
 
     def evidence(
         self, now: float, weight: float, metrics: Sequence[MetricVerdict] = ()

@@ -19,7 +19,6 @@ _MOST_ALIKE = 1.4
 # 20,000 hashes are 180 kB in the store, and 8,000 of 32 bits 40 kB.
 MOST_UNITS = 20_000
 MOST_TIMED = 8_000
-EPOCH_SECONDS = 600
 
 
 class DistinctUnits(msgspec.Struct):
@@ -60,14 +59,16 @@ class DistinctUnits(msgspec.Struct):
 
 
 class Once(msgspec.Struct):
-    """What is counted once for each unit since users were dealt: one time, one bad rating."""
+    """What is counted once for each unit: a time in an epoch, a bad rating in a release."""
 
     share: float | None = None  # of the candidate when they were dealt
     # Who was timed; each version apart, since whoever has moved is another case there.
     timed: dict[bool, DistinctUnits] = msgspec.field(default_factory=dict)
+    # Of those who were timed: no epoch counts anybody twice. One begins when users are dealt, since
+    # most of them stay where they are, and after a while, since else nobody would be timed again.
     epoch: int = 1
     began: int | None = None
-    # By family: who gave a bad rating, to whichever version.
+    # By family: who gave a bad rating in this release, to whichever version.
     unhappy: dict[str, DistinctUnits] = msgspec.field(default_factory=dict)
 
     def time(self, units: Iterable[int], *, is_candidate: bool) -> set[int]:
@@ -86,17 +87,18 @@ class Once(msgspec.Struct):
         may = [unit for unit in is_bad if not counted.is_counted(unit)]
         return len(may), counted.count_new(unit for unit in may if is_bad[unit])
 
-    def tick(self, now: int) -> None:
-        """Nobody would be timed any more, so after a while an epoch begins in which all are again.
-
-        What was found in each is evidence by itself; see `LatencyFamily`.
-        """
+    def tick(self, now: int, seconds: int) -> None:
+        """Another epoch begins when this one has lasted so long."""
         if self.began is None:
             self.began = now
-        elif now - self.began >= EPOCH_SECONDS:
-            self.began = now
+        elif now - self.began >= seconds:
+            self._begin(now)
+
+    def _begin(self, now: int) -> None:
+        self.began = now
+        if True in self.timed:  # one in which the candidate had nobody may as well go on
             self.epoch += 1
-            self.timed.clear()
+        self.timed.clear()
 
     def split(self, at: int, share: float) -> None:
         """The candidate's share is another one, and users may be on another version.
@@ -110,9 +112,7 @@ class Once(msgspec.Struct):
             if odds / _MOST_ALIKE < now < odds * _MOST_ALIKE:
                 return
         self.share = share
-        self.began = at
-        self.timed.clear()
-        self.unhappy.clear()
+        self._begin(at)
 
 
 def _odds(share: float) -> float:

@@ -68,11 +68,10 @@ def of_latency(family: LatencyFamily, *, is_by_unit: bool = False) -> str:
     shown = family.shown()
     if shown is None:
         return "latency: not judged, since stable's times before the release are not known"
-    metric, latency = shown
-    counts = latency.counts
+    metric, counts = shown.metric, shown.counts
     if not counts.candidate or not counts.stable:
         return "latency: nothing to compare yet"
-    limit = edge_of(latency.scale.thresholds[shown_cut(latency.scale)])
+    limit = edge_of(shown.scale.thresholds[shown_cut(shown.scale)])
     noun = {"total": "requests took", "first_byte": "first bytes took", "gap": "streams paused"}
     what = "latency, one request of each unit" if is_by_unit else "latency"
     return (

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from math import exp, log
+from math import log
 from random import Random
 from typing import Any
 
@@ -16,8 +16,8 @@ from gateway.release.judge.families import (
     shown_cut,
 )
 from gateway.release.judge.settings import JudgeSettings
-from gateway.release.judge.strata import TailCounts
-from gateway.release.statistics.latency import Scale
+from gateway.release.judge.strata import RankSums, TailCounts
+from gateway.release.statistics.latency import Scale, Slower
 from tests.release.judge.parts import timed_baseline
 
 SETTINGS = JudgeSettings()
@@ -130,8 +130,8 @@ def test_latency_averages_its_metrics() -> None:
     assert family.span_seconds() == 1
     shown = family.shown()
     assert shown is not None
-    assert shown[0] == "gap"
-    assert (shown[1].counts.candidate_bad, shown[1].counts.stable_bad) == (30, 47)
+    assert shown.metric == "gap"
+    assert (shown.counts.candidate_bad, shown.counts.stable_bad) == (30, 47)
 
 
 def test_all_metrics_must_be_shown_to_keep_up() -> None:
@@ -171,6 +171,10 @@ def test_what_is_meant_for_alarms_proves_nothing_and_the_other_way_round() -> No
         assert other.counts != mine.counts
 
 
+def margin_of(family: LatencyFamily) -> Slower:
+    return family.metrics["total"].margin
+
+
 def unit_tail(epoch: int, over: int) -> TailCounts:
     return TailCounts(
         metric="total", cut=3, purpose="alarm", epoch=epoch, candidate_n=50,
@@ -178,15 +182,54 @@ def unit_tail(epoch: int, over: int) -> TailCounts:
     )  # fmt: skip
 
 
-def test_a_new_epoch_begins_anew_and_what_was_found_before_stays() -> None:
+def test_a_new_epoch_begins_anew_and_what_the_last_one_found_stays_for_its_time() -> None:
     family = LatencyFamily.of(SETTINGS, timed_baseline("total"))
     family.observe(1, (unit_tail(1, 25),), ())
-    first = family.metrics["total"].margin.ln_e()
+    first, held = (one.ln_e() for one in (margin_of(family), family.metrics["total"].anything))
     family.observe(700, (unit_tail(2, 2),), ())
-    second = family.metrics["total"].margin.ln_e()
-    assert second < 1 < first
-    assert family.ln_e == pytest.approx(log(exp(first) / 2 + exp(second) / 6 + 1 / 3))
-    assert family.metrics["total"].counts.candidate == 100
+    assert margin_of(family).ln_e() < 1 < first
+    assert family.ln_e == pytest.approx(first - log(2))
+    assert family.ln_hold == pytest.approx(held - log(2))
+    family.observe(1300, (unit_tail(3, 2),), ())
+    assert family.ln_e < 0 and family.ln_hold < 0
+
+
+def test_people_are_shown_the_epoch_that_speaks_loudest_and_nobody_twice() -> None:
+    family = LatencyFamily.of(SETTINGS, timed_baseline("total"))
+    for epoch, over in ((1, 25), (2, 2), (3, 1)):
+        family.observe(600 * epoch, (unit_tail(epoch, over),), ())
+        shown = family.shown()
+        assert shown is not None and shown.counts.candidate == 50
+        assert shown.counts.candidate_bad == (25 if epoch < 3 else shown.counts.candidate_bad)
+    assert shown is not None and shown.counts.candidate_bad < 25
+    assert family.is_seen(150)
+
+
+def test_ranks_of_an_epoch_that_is_over_are_left_out_too() -> None:
+    family = LatencyFamily.of(SETTINGS, timed_baseline("total"))
+    family.observe(700, (unit_tail(2, 2),), ())
+    before = family.ln_e
+    sums = [[9.0, *[9.0] * 10]] * 2
+    late = RankSums(
+        metric="total", purpose="alarm", epoch=1, candidate_n=9, candidate=sums,
+        stable_n=9, stable=[0.0, *[9.0] * 10],
+    )  # fmt: skip
+    family.observe(701, (), (late,))
+    assert family.ln_e == before
+
+
+def test_fresh_evidence_goes_over_epochs_as_all_evidence_does() -> None:
+    family = LatencyFamily.of(SETTINGS, timed_baseline("total"))
+    family.observe(1, (unit_tail(1, 25),), ())
+    family.set_mark()
+    assert family.ln_fresh() <= 0.0
+    family.observe(700, (unit_tail(2, 25),), ())  # nothing came of the first since the mark
+    fresh = family.ln_fresh()
+    assert fresh == pytest.approx(margin_of(family).ln_e() - log(2))
+    family.observe(1300, (unit_tail(3, 2),), ())
+    assert family.ln_fresh() == pytest.approx(fresh)
+    family.observe(1900, (unit_tail(4, 2),), ())
+    assert family.ln_fresh() < 0.0
 
 
 def test_what_an_epoch_that_is_over_still_has_to_say_is_left_out() -> None:

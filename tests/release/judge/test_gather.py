@@ -8,10 +8,9 @@ import pytest
 
 from gateway.metrics.strata import EventCounts
 from gateway.release.judge.baseline import Baseline
-from gateway.release.judge.gather import Accumulator, AccumulatorState
+from gateway.release.judge.gather import EPOCH_SECONDS, Accumulator, AccumulatorState
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import Stratum
-from gateway.release.judge.units import EPOCH_SECONDS
 from gateway.release.statistics.latency import Scale
 from gateway.state.strata import Batch
 from tests.release.judge.parts import (
@@ -372,7 +371,18 @@ def test_in_the_next_stage_units_are_timed_once_more() -> None:
     gather.add(comers(START + 10, [1], {1: -10}))
     gather.split(START + 20, 0.25)
     gather.add(comers(START + 20, [1], {1: -10}))
-    assert alarms_of(closed_until(gather, START, START + 120)) == {0: (2, 0), 1: (2, 0)}
+    strata = closed_until(gather, START, START + 120)
+    assert alarms_of(strata) == {0: (2, 0), 1: (2, 0)}
+    assert {tail.epoch for s in strata for tail in s.tails if tail.purpose == "alarm"} == {1, 2}
+
+
+def test_who_came_before_the_epoch_is_left_to_it() -> None:
+    gather = gatherer(BY_UNIT, TIMED)
+    gather.add(comers(START, [1], {1: -10}))
+    gather.split(START + 1, 0.25)
+    gather.add(comers(START, [2], {2: -10}, gateway="g2"))  # late
+    gather.add(comers(START + 1, [1, 2], {1: -10, 2: -10}))
+    assert alarms_of(closed_until(gather, START, START + 90)) == {0: (3, 0), 1: (3, 0)}
 
 
 def test_without_units_that_stay_their_requests_are_not_told_apart() -> None:
@@ -403,11 +413,14 @@ def test_what_was_held_before_an_upgrade_is_not_added_to_what_counts_otherwise()
     before = gatherer(msgspec.structs.replace(AT_ONCE, stratum_requests=1000), TIMED)
     before.add(arrivals(START, 4, 96, total={-10: 90}))
     closed_until(before, START, START + 20)
-    state = before.state()
     settings = msgspec.structs.replace(BY_UNIT, stratum_requests=1000)
-    after = Accumulator(ROUTE, CANDIDATE, STABLE, settings, TIMED, state)
+    after = Accumulator(ROUTE, CANDIDATE, STABLE, settings, TIMED, before.state())
     after.add(arrivals(START + 21, 4, 96, total={-10: 90}))
-    tails = [tail for s in closed_until(after, START + 21, START + 120) for tail in s.tails]
+    closed_until(after, START + 21, START + 40)
+    state = after.state()  # what an older release finds, and what it cannot read
+    assert {held.counts.purpose for held in state.tails.pending.values()} == {"both"}
+    assert {held.counts.purpose for held in state.unit_tails.pending.values()} == {"proof"}
+    tails = [tail for s in closed_until(after, START + 41, START + 120) for tail in s.tails]
     assert {(tail.purpose, tail.candidate_n) for tail in tails} == {("both", 4), ("proof", 4)}
 
 

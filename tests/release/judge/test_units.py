@@ -44,13 +44,13 @@ def test_each_version_times_a_unit_once() -> None:
     assert (timed(once, 1, 1), timed(once, 1, is_candidate=False), timed(once, 1, 2)) == (1, 1, 1)
 
 
-def test_the_next_stage_deals_users_anew() -> None:
+def test_the_next_stage_deals_users_anew_and_is_another_epoch() -> None:
     once = Once()
-    for share in (0.01, 0.05, 0.25, 0.5, 0.95):
+    for epoch, share in enumerate((0.01, 0.05, 0.25, 0.5, 0.95), 1):
         once.split(100, share)
-        assert (timed(once, 1, 2), once.rate("feedback", [(1, True)])) == (2, (1, 1))
+        assert (timed(once, 1, 2), once.epoch) == (2, epoch)
         once.split(200, share)
-        assert (timed(once, 1, 2), once.rate("feedback", [(1, True)])) == (0, (0, 0))
+        assert timed(once, 1, 2) == 0
 
 
 def test_a_weight_that_wanders_about_deals_nobody_anew() -> None:
@@ -66,15 +66,24 @@ def test_a_weight_that_wanders_about_deals_nobody_anew() -> None:
 
 def test_all_are_timed_again_in_the_next_epoch_which_a_deal_puts_off() -> None:
     once = Once()
-    once.tick(1000)
+    once.tick(1000, 600)
     assert timed(once, 1) == 1
-    once.tick(1000 + units.EPOCH_SECONDS - 1)
+    once.tick(1599, 600)
     assert (timed(once, 1), once.epoch) == (0, 1)
-    once.split(1000 + units.EPOCH_SECONDS - 1, 0.25)
-    once.tick(1000 + units.EPOCH_SECONDS)
-    assert (timed(once, 1), once.epoch) == (1, 1)
-    once.tick(1000 + 2 * units.EPOCH_SECONDS)
+    once.split(1599, 0.25)
+    once.tick(1600, 600)
     assert (timed(once, 1), once.epoch) == (1, 2)
+    once.tick(2199, 600)
+    assert (timed(once, 1), once.epoch) == (1, 3)
+
+
+def test_epochs_in_which_the_candidate_had_nobody_do_not_count() -> None:
+    once = Once()
+    for now in range(0, 6001, 100):
+        once.tick(now, 600)
+        timed(once, 1, 2, is_candidate=False)
+    once.split(6100, 0.25)
+    assert once.epoch == 1
 
 
 def test_a_unit_rates_until_it_is_unhappy_whichever_version_made_it_so() -> None:
