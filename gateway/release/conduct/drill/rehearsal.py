@@ -46,6 +46,7 @@ OBEY_SECONDS = 10.0
 CLEAN_SECONDS = 25.0
 LAST_STRATA_SECONDS = 2.5  # gateways publish what they counted up to so long afterwards
 _POLL = 0.02
+_ASK = 0.1  # the store; when it was is told, so that asking seldom costs no precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +256,7 @@ class Rehearsal:
                 return min(max(held_at, *(at for _, at in held.values()), 0.0), scene.clock())
             if time.monotonic() > ends:
                 raise DrillFailed(f"{what} by the workers of {', '.join(late)}")
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(_ASK)
 
     def _is_held_here(self) -> bool:
         is_so = self._candidate_weight() == 0.0
