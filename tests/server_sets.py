@@ -132,6 +132,8 @@ class ClusterSet:
     def move_empty_slot(self, slot: int, target: Server) -> None:
         """Hand a slot that holds no key to another node; all nodes know of it on return."""
         identity = target.execute("CLUSTER", "MYID")
+        # Else a word of the old owner that is under way would take the slot back.
+        target.execute("CLUSTER", "BUMPEPOCH")
         for node in [target, *self.nodes]:
             node.execute("CLUSTER", "SETSLOT", slot, "NODE", identity)
 

@@ -55,9 +55,15 @@ def test_what_the_plan_leaves_open_is_found_by_the_judge() -> None:
     settings = settings_of(plan_of(), is_sticky=False)
     assert "errors" not in settings.rate_margins
     assert settings.unit == "request"
-    assert settings_of(plan_of(unit="unit"), is_sticky=False).unit == "unit"
+    assert settings_of(plan_of(), is_sticky=True).unit == "unit"
+    assert settings_of(plan_of(unit="request"), is_sticky=True).unit == "request"
     off = plan_of(guardrails={"latency": {"enabled": False}})
     assert settings_of(off, is_sticky=False).latency_margins == {}
+
+
+def test_without_units_that_stay_nobody_can_be_counted_but_requests() -> None:
+    assert settings_of(plan_of(unit="unit"), is_sticky=False).unit == "request"
+    assert settings_of(plan_of(unit="unit"), is_sticky=True).unit == "unit"
 
 
 def test_the_first_stage_waits_while_little_is_known_but_not_for_long() -> None:
