@@ -1,80 +1,102 @@
-"""What a request costs with one worker and with two: `python -m loadtests.scaling`.
+"""What a request costs with two workers: `python -m loadtests.scaling`.
 
-Where cores are free for both, two workers do twice as much if a request costs the same; with the
-load on the same cores only the cost can be seen. Connections come over the loopback, and the kernel
-spreads them over the workers' sockets.
+Where cores are free for both, two workers do twice as much as one if a request costs them the same.
+On a machine whose cores the load shares, whatever is busy beside a worker makes it dearer: caches
+are shared, and connections are spread over more processes. So two workers of one gateway are held
+against two gateways with one each, beside each other and under the same load: they share nothing,
+and what two workers cost more than these is what they cost each other. One gateway with one worker
+and half of the load is shown as well.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from loadtests.clients import Job, Outcome
+from loadtests.clients import Job
 from loadtests.contest import load
 from loadtests.gateway_under_test import running_gateway
 from loadtests.report import machine, spread, table
 
 SAVED = Path(__file__).parent / "results" / "scaling.md"
 CASE = "post"
+LOADS = 2
+# What is measured, and how many workers each of its gateways has.
+SHAPES = {"one gateway, 1 worker": (1,), "two of them": (1, 1), "one gateway, 2 workers": (2,)}
 
 
 async def main() -> None:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    arguments.add_argument("--workers", default="1,2")
-    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=float, default=3.0)
     wanted = arguments.parse_args()
-    numbers = [int(number) for number in wanted.workers.split(",")]
-    found: dict[int, list[Outcome]] = {number: [] for number in numbers}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in SHAPES}
     for _ in range(wanted.rounds):
-        for number in numbers:
-            async with AsyncExitStack() as stack:
-                gateway = await stack.enter_async_context(running_gateway(number))
-                workers = list(gateway.workers.values())
-                job = Job("cpu", gateway.data_port, workers, [], CASE, wanted.seconds)
-                found[number].append(await load(job))
+        for name, workers in SHAPES.items():
+            found[name].append(await _measure(workers, wanted.seconds))
     text = _report(found)
     print(text)
     SAVED.write_text(text)
 
 
-def _report(found: dict[int, list[Outcome]]) -> str:
-    one = found[min(found)]
-    rows = []
-    for number, outcomes in found.items():
-        costs = [_cost(outcome) for outcome in outcomes]
-        capacity = [
-            number / min(found) * _cost(first) / cost
-            for first, cost in zip(one, costs, strict=True)
+async def _measure(workers: Sequence[int], seconds: float) -> tuple[float, float]:
+    """Processor time of a request in microseconds, and requests per second."""
+    async with AsyncExitStack() as stack:
+        gateways = [await stack.enter_async_context(running_gateway(n)) for n in workers]
+        targets = gateways * (LOADS // len(gateways)) if sum(workers) > 1 else gateways
+        # Of a gateway that has several loads the first one looks at the workers.
+        jobs = [
+            Job(
+                "cpu",
+                gateway.data_port,
+                list(gateway.workers.values()) if place < len(gateways) else [],
+                [],
+                CASE,
+                seconds,
+            )
+            for place, gateway in enumerate(targets)
         ]
-        rates = [outcome.done / outcome.seconds for outcome in outcomes]
-        rows.append([str(number), spread(costs), spread(capacity), spread(rates)])
-    heads = [
-        "workers",
-        "µs of all workers per request",
-        "capacity, x one worker",
-        "requests/s here",
-    ]
+        outcomes = await asyncio.gather(*map(load, jobs))
+    done = sum(outcome.done for outcome in outcomes)
+    cost = sum(outcome.workers_cpu for outcome in outcomes) / done * 1e6
+    return cost, sum(outcome.done / outcome.seconds for outcome in outcomes)
+
+
+def _report(found: dict[str, list[tuple[float, float]]]) -> str:
+    beside = [cost for cost, _ in found["two of them"]]
+    rows = []
+    for name, figures in found.items():
+        capacity = [
+            sum(SHAPES[name]) * alone / cost
+            for alone, (cost, _) in zip(beside, figures, strict=True)
+        ]
+        is_two = sum(SHAPES[name]) > 1
+        rows.append(
+            [
+                name,
+                spread([cost for cost, _ in figures]),
+                spread(capacity) if is_two else "-",
+                spread([rate for _, rate in figures]),
+            ]
+        )
+    heads = ["", "µs of workers per request", "capacity, x one worker", "requests/s here"]
     return "\n".join(
         [
-            "# One worker and more",
+            "# One worker and two",
             "",
-            f"Machine: {machine()}. POST of 1 KB with 20 headers; load, backend and workers share "
-            "the cores, so the rate is bounded by all of them together. Capacity is workers x cost "
-            "with one / cost. Least / median / most of the rounds. "
+            f"Machine: {machine()}. POST of 1 KB with 20 headers; load, backends and workers share "
+            "the cores, so the rate is bounded by all of them together. Two loads, but one for the "
+            "single worker. Capacity is 2 x the cost with two gateways of one worker each, which "
+            "share nothing, / the cost. Least / median / most of the rounds. "
             "`python -m loadtests.scaling` repeats it.",
             "",
             *table(heads, rows),
             "",
         ]
     )
-
-
-def _cost(outcome: Outcome) -> float:
-    return outcome.workers_cpu / outcome.done * 1e6
 
 
 if __name__ == "__main__":
