@@ -96,7 +96,8 @@ class Once(msgspec.Struct):
 
     def _begin(self, now: int) -> None:
         self.began = now
-        if True in self.timed:  # one in which the candidate had nobody may as well go on
+        candidates = self.timed.get(True)
+        if candidates is not None and candidates.seen:  # else it may as well go on
             self.epoch += 1
         self.timed.clear()
 

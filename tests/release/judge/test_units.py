@@ -82,6 +82,7 @@ def test_epochs_in_which_the_candidate_had_nobody_do_not_count() -> None:
     for now in range(0, 6001, 100):
         once.tick(now, 600)
         timed(once, 1, 2, is_candidate=False)
+        timed(once)  # the candidate has requests, of which none names a unit
     once.split(6100, 0.25)
     assert once.epoch == 1
 
