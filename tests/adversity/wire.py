@@ -98,7 +98,10 @@ class Wire:
         await self._break()
 
     async def _end(self) -> None:
-        await self._close()
+        self._server.close()
+        for _ in range(3):  # until connections that were taken just now are among the tasks
+            await asyncio.sleep(0)
+        await self._break()
         await self._server.wait_closed()
 
     async def _break(self) -> None:
@@ -107,16 +110,24 @@ class Wire:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = self._loop.create_task(self._carry(reader, writer, self.faults))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        faults = self.faults
+
+        def end(task: asyncio.Task[None]) -> None:
+            """Also of one that was cancelled before its first step, or while it connected."""
+            self._tasks.discard(task)
+            if not writer.is_closing():
+                _abort(writer)
+
+        task.add_done_callback(end)
+
+    async def _carry(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, faults: Faults
+    ) -> None:
         try:
             their_reader, their_writer = await asyncio.open_connection(*self._target)
         except OSError:
-            _abort(writer)
             return
         try:
             async with asyncio.TaskGroup() as both:
