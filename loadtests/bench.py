@@ -1,6 +1,6 @@
 """The gateway beside its peers: processor time and memory, each proxy alone on one core.
 
-    python -m loadtests.bench [--peers graygate,nginx] [--cases get,post] [--rounds 3] [--seconds 3]
+    python -m loadtests.bench [--peers graygate,nginx] [--cases get,post] [--rounds 5] [--seconds 2]
 
 Load, backend and store share the other core. All proxies get the same number of requests, after a
 warm-up; they take turns case by case, and the order is turned round with each round, so that what
@@ -32,6 +32,7 @@ MEMORY = ("idle", "streams", "attacked")
 SAVED = Path(__file__).parent / "results" / "comparison.md"
 _KINDS = {"idle": "idle", "streams": "streams", "attacked": "attack"}
 _QUIET = 0.5
+_MEMORY_ROUNDS = 3  # figures of memory hardly differ, and each needs new processes
 
 
 async def main() -> None:
@@ -68,8 +69,9 @@ def _arguments() -> argparse.Namespace:
     peers, cases = list(all_peers()), [*all_cases(), *MEMORY]
     parser.add_argument("--peers", type=_some_of(peers), default=peers, help=",".join(peers))
     parser.add_argument("--cases", type=_some_of(cases), default=cases, help=",".join(cases))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0)
+    # Many short rounds: what disturbs a machine often lasts longer than one of them.
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--save", type=Path, help=f"a file; a whole run also goes to {SAVED.name}")
     parser.add_argument("--profile", action="store_true", help="where our worker spends its time")
     wanted = parser.parse_args()
@@ -116,7 +118,7 @@ async def _measure_memory(
     measured: Measured, cases: Sequence[str], origins: tuple[int, int], core: int
 ) -> None:
     """Each time in a new process: what an earlier case has left free would hide what is needed."""
-    for number in range(measured.rounds):
+    for number in range(min(measured.rounds, _MEMORY_ROUNDS)):
         for case in (case for case in cases if case in MEMORY):
             for name in turned([name for name in measured.versions if name != NO_PROXY], number):
                 with tempfile.TemporaryDirectory(prefix="bench-") as folder:

@@ -11,6 +11,7 @@ from statistics import median
 
 from loadtests.cases import all_cases
 from loadtests.clients import ATTACKS, HELD, Outcome
+from loadtests.interpreter import is_optimised
 
 OURS = "graygate"
 COMPILED = "graygate-compiled"
@@ -83,8 +84,8 @@ def _header(measured: Measured) -> str:
         "",
         f"Machine: {machine()}; {measured.busy:.1f} other programs running. {versions}.",
         "",
-        f"{measured.rounds} rounds in alternating order; each proxy alone on one core, load and "
-        "backend on the other; keep-alive; the same number of requests for all, after a warm-up. "
+        f"{measured.rounds} rounds in alternating order, of memory at most 3; each proxy alone on "
+        "one core, load and backend on the other; keep-alive; the same number of requests for all, after a warm-up. "
         "Processor time is user and system time of the worker process; memory is what is the "
         "worker's alone, without the kernel's sockets. Ratios are made within a round; given are "
         "least / median / most. A round with more than one failure in a thousand gives no figure. "
@@ -98,6 +99,8 @@ def machine() -> str:
     model = next((row.partition(": ")[2] for row in rows if row.startswith("model name")), "?")
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     implementation = f"{platform.python_implementation()} {platform.python_version()}"
+    if not is_optimised():
+        implementation += " built without optimisation"
     cores = os.cpu_count()
     return (
         f"{model}, {cores} cores, {pages / 2**30:.0f} GiB, Linux {platform.release()}, "

@@ -16,8 +16,8 @@ from loadtests.gateway_under_test import Running as UnderTest
 from loadtests.meter import children, parent, pin
 from loadtests.peers.program import HOST, Absent, Place, Running, said
 
-# Where `make` puts the compiled gateway.
-COMPILED = Path(__file__).resolve().parents[2] / ".venv-compiled" / "bin" / "python"
+# Where `make` puts the compiled gateway: beside the environment that we run in, with its Python.
+COMPILED = Path(f"{sys.prefix}-compiled", "bin", "python")
 _TAKES_SECONDS = 10.0
 _USERS = 64
 _ROOM = ("max_requests", "8192", "max_connections", "8192")  # for thousands of held streams

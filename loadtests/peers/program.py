@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Protocol
 
 HOST = "127.0.0.1"
-BENCH_VENV = Path(__file__).resolve().parents[2] / ".venv-bench"
+# Where `make` puts them: beside the environment that we run in, so that all have the same Python.
+BENCH_VENV = Path(f"{sys.prefix}-bench")
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 
