@@ -84,12 +84,12 @@ def _header(measured: Measured) -> str:
         "",
         f"Machine: {machine()}; {measured.busy:.1f} other programs running. {versions}.",
         "",
-        f"{measured.rounds} rounds in alternating order, of memory at most 3; each proxy alone "
-        "on one core, load and backend on the other; keep-alive; the same number of requests "
-        "for all, after a warm-up. Processor time is user and system time of the worker "
-        "process; memory is what is the worker's alone, without the kernel's sockets. Ratios "
-        "are made within a round; given are least / median / most. A round with more than one "
-        "failure in a thousand gives no figure. `make bench` repeats all of it.",
+        f"{measured.rounds} rounds in alternating order of GET, POST and event streams, at most 3 "
+        "of the rest; each proxy alone on one core, load and backend on the other; keep-alive; the "
+        "same number of requests for all, after a warm-up. Processor time is user and system time "
+        "of the worker process; memory is what is the worker's alone, without the kernel's "
+        "sockets. Ratios are made within a round; given are least / median / most. A round with "
+        "more than one failure in a thousand gives no figure. `make bench` repeats all of it.",
     ]
     return "\n".join(lines) + "\n"
 
