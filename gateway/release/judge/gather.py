@@ -32,6 +32,8 @@ WATERMARK_SECONDS = 2
 UNSETTLED_SECONDS = 3
 # Gateways keep what the store does not take for two minutes; stores keep it for two hours.
 REMEMBERED_SECONDS = 3 * 3600
+# A clock that goes back by more was put right; by less the clocks of two leaders differ.
+SET_BACK_SECONDS = 10
 EPOCH_SECONDS = 600
 _WAITS_IN_EPOCH = 10
 # A shadow is compared with what stable's own two answers to one request differ by.
@@ -153,6 +155,8 @@ class Accumulator:
         With the ids of all living gateways a second closes once each of them has sent it.
         """
         state = self._state
+        if int(now) < state.now - SET_BACK_SECONDS:
+            self._set_back(int(now))
         state.now = max(state.now, int(now))
         state.once.tick(state.now, self._epoch_seconds)
         expected = None if gateways is None else frozenset(gateways)
@@ -164,6 +168,18 @@ class Accumulator:
         timed = self._close_arrived()
         self._forget_splits()
         return [*strata, timed] if timed is not None else strata
+
+    def _set_back(self, now: int) -> None:
+        """The clock was wrong: what is known to have happened later has happened by now.
+
+        Else nobody would be judged by latency until the time comes that it had shown.
+        """
+        state = self._state
+        state.now = now
+        state.splits = [(min(since, now), share) for since, share in state.splits]
+        state.once.set_back(now)
+        for arrived in state.arrived.values():
+            arrived.told_at = min(arrived.told_at, now)
 
     def _is_complete(self, second: int, expected: frozenset[str] | None) -> bool:
         if second + WATERMARK_SECONDS < self._state.now:

@@ -94,6 +94,11 @@ class Once(msgspec.Struct):
         elif now - self.began >= seconds:
             self._begin(now)
 
+    def set_back(self, now: int) -> None:
+        """The clock was wrong: the epoch began now at the latest."""
+        if self.began is not None:
+            self.began = min(self.began, now)
+
     def _begin(self, now: int) -> None:
         self.began = now
         candidates = self.timed.get(True)

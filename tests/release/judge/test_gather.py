@@ -295,6 +295,26 @@ def test_without_a_baseline_arrivals_are_not_kept() -> None:
     assert gather.state().arrived == {}
 
 
+def test_latency_goes_on_when_a_clock_that_was_ahead_is_put_right() -> None:
+    gather = gatherer(AT_ONCE, TIMED)
+    gather.add(arrivals(START, 4, 96, total={-10: 96}))
+    gather.close(START + 3600)  # and nobody knows that it is wrong
+    gather.split(START + 3601, 0.5)
+    closed_until(gather, START + 2, START + 10)
+    gather.add(arrivals(START + 10, 50, 50, total={-10: 50}))
+    strata = closed_until(gather, START + 11, START + 30)
+    assert tails_of(strata) == {0: (50, 50, 50, 0), 1: (50, 50, 50, 0)}
+    assert {stratum.weight for stratum in strata} == {0.5}
+    assert gather.state().arrived == {}
+
+
+def test_clocks_of_two_leaders_that_differ_by_little_are_as_the_later_one_says() -> None:
+    gather = gatherer(AT_ONCE, TIMED)
+    gather.close(START + 5)
+    gather.close(START)
+    assert gather.state().now == START + 5
+
+
 # Units that stay.
 
 BY_UNIT = msgspec.structs.replace(AT_ONCE, unit="unit")
@@ -432,6 +452,16 @@ def test_units_are_timed_anew_in_each_epoch() -> None:
         for stratum in closed_until(gather, second, second + 99):
             epochs.update({t.epoch: t.candidate_n for t in stratum.tails if t.purpose == "alarm"})
     assert epochs == {1: 1, 2: 1, 3: 1}
+
+
+def test_an_epoch_that_began_by_a_clock_that_was_ahead_ends_in_time() -> None:
+    gather = gatherer(BY_UNIT, TIMED)
+    gather.close(START)
+    gather.close(START + 3600)
+    gather.close(START + 1)
+    gather.add(comers(START + 1, [1], {1: -10}))
+    gather.close(START + 2 + EPOCH_SECONDS)
+    assert gather.state().once.epoch == 2
 
 
 def test_drawn_one_by_one_all_ratings_count() -> None:
