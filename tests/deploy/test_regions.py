@@ -188,6 +188,8 @@ def test_each_region_has_a_store_of_its_own() -> None:
         assert (chart.error, chart.invalid) == ("", []), name
         [store] = re.findall('^url = "(.*)"$', settings_of(chart.one("ConfigMap")), re.M)
         stores.add(store)
+        admin = chart.one("NetworkPolicy")["spec"]["ingress"][1]["from"]
+        assert {peer.popitem()[0] for peer in admin} == {"podSelector", "namespaceSelector"}
     assert len(stores) == len(sets)
 
 
