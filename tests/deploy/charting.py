@@ -1,6 +1,7 @@
 """Helm and the Kubernetes schemas, asked in a process of their own.
 
     python charting.py CHART < {"name": values, ...}     > {"name": answer, ...}
+    python charting.py CHART KUBERNETES < values         2> what the chart says of that version
 
 Helm is a Go library with threads and signal handlers, which the test process is spared.
 """
@@ -72,9 +73,27 @@ def render(**sets: Values) -> dict[str, Rendered]:
     return {name: Rendered(answer) for name, answer in json.loads(done.stdout).items()}
 
 
-def main(chart_folder: str) -> None:
+def told_for(kubernetes: str, values: Values) -> str:
+    """What the chart says when it is meant for this version; only `helm lint` takes one."""
+    for name in NAMES:
+        pytest.importorskip(name, reason=f"{name} is not installed; make tools")
+    done = subprocess.run(
+        [sys.executable, __file__, str(CHART), kubernetes],
+        input=json.dumps(values),
+        capture_output=True,
+        text=True,
+        timeout=80,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stderr
+
+
+def main(chart_folder: str, kubernetes: str = "") -> None:
     import helm_python
 
+    if kubernetes:
+        helm_python.lint(chart_folder, json.load(sys.stdin), kube_version=kubernetes)
+        return
     sets: dict[str, Values] = json.load(sys.stdin)
     answers: dict[str, dict[str, Any]] = {}
     with helm_python.Chart.load(chart_folder) as chart:
@@ -128,4 +147,4 @@ def default_values() -> Values:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

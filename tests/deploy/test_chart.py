@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import tomllib
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from gateway.config.load import load
 from gateway.config.variables import GATEWAY_CA_VARIABLE
 from gateway.process.slots import CONTROL_END_SECONDS
 from gateway.process.supervisor import _DRAIN_GRACE_SECONDS
-from tests.deploy.charting import CHART, ROOT, Rendered, Values, default_values, render
+from tests.deploy.charting import CHART, ROOT, Rendered, Values, default_values, render, told_for
 from tests.deploy.rules import alerts, records
 from tests.tls import Authority
 
@@ -50,6 +52,18 @@ ACCEPTED: dict[str, Values] = {
         "tls": {"secret": "shared", "certKey": "data.pem", "keyKey": "data.key"},
         "adminTls": {"secret": "shared", "certKey": "admin.pem", "keyKey": "admin.key"},
         "serviceMonitor": {"enabled": True},
+    },
+    "names that look like numbers": {
+        "redis": {"url": "rediss://store:6380/0", "tlsSecret": "1"},
+        "nameOverride": "100",
+        "fullnameOverride": "graygate",
+        "secrets": {"existingSecret": "0123"},
+        "tls": {"secret": "2", "certKey": "3", "keyKey": "4"},
+        "adminTls": {"secret": "5", "certKey": "6", "keyKey": "7", "caKey": "8"},
+        "serviceAccount": {"name": "9"},
+        "serviceMonitor": {"enabled": True},
+        "priorityClassName": "10",
+        "ingress": {"enabled": True, "className": "11", "hosts": [{"host": "models.example"}]},
     },
     "everything": {
         "redis": {**URL, "prefix": "team:"},
@@ -140,6 +154,30 @@ REFUSED: dict[str, tuple[Values, str]] = {
         "certKey",
     ),
     "a route without a gateway": ({"redis": URL, "httpRoute": {"enabled": True}}, "parentRefs"),
+    "a name that no service can have": ({"redis": URL, "fullnameOverride": "v1.gray"}, "v1.gray"),
+    "fewer at most than at least": (
+        {"redis": URL, "autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 2}},
+        "autoscaling.maxReplicas",
+    ),
+    "a policy for traffic that does not come from outside": (
+        {"redis": URL, "service": {"externalTrafficPolicy": "Local"}},
+        "LoadBalancer",
+    ),
+    "ranges of a balancer that is none": (
+        {"redis": URL, "service": {"type": "NodePort", "loadBalancerSourceRanges": ["10.0.0.0/8"]}},
+        "LoadBalancer",
+    ),
+    "an address as a range": (
+        {
+            "redis": URL,
+            "service": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.1"]},
+        },
+        "loadBalancerSourceRanges",
+    ),
+    "a label by which pods are found": (
+        {"redis": URL, "podLabels": {"app.kubernetes.io/name": "mine"}},
+        "app.kubernetes.io/name",
+    ),
     "an ingress without a host": ({"redis": URL, "ingress": {"enabled": True}}, "ingress.hosts"),
 }
 
@@ -225,7 +263,7 @@ def test_the_store_is_named_as_the_values_say(rendered: dict[str, Rendered]) -> 
 
 def test_no_secret_is_a_variable_or_a_setting(rendered: dict[str, Rendered]) -> None:
     chart = rendered["sentinel"]
-    secret = chart.one("Secret")["stringData"]
+    secret = own_secret(chart)
     assert secret["redis-password"] == "hush" and len(secret["admin-token"]) == 48
     others = [d for d in chart.documents if d["kind"] != "Secret"]
     assert "hush" not in str(others) and secret["admin-token"] not in str(others)
@@ -233,6 +271,44 @@ def test_no_secret_is_a_variable_or_a_setting(rendered: dict[str, Rendered]) -> 
     assert {item["key"] for item in secret_volume(rendered["secure"])["items"]} == set(SECRETS)
     variables = {v["name"] for v in chart.container()["env"]}
     assert all(name.endswith("_FILE") for name in variables)
+
+
+def own_secret(chart: Rendered) -> dict[str, str]:
+    """Given as data: of stringData, Kubernetes keeps what an upgrade leaves out."""
+    secret = chart.one("Secret")
+    assert "stringData" not in secret
+    return {key: b64decode(value).decode() for key, value in secret["data"].items()}
+
+
+def test_other_settings_and_other_secrets_make_other_pods() -> None:
+    token = {"adminToken": "t" * 20}
+    charts = render(
+        one={"redis": URL, "secrets": token},
+        same={"redis": URL, "secrets": token, "replicaCount": 5},
+        secret={"redis": URL, "secrets": {**token, "redisPassword": "hush"}},
+        setting={"redis": URL, "secrets": token, "settings": {"log": {"level": "debug"}}},
+        theirs={"redis": URL, "secrets": {"existingSecret": "mine"}},
+        random={"redis": URL},
+    )
+    sums = {
+        name: chart.one("Deployment")["spec"]["template"]["metadata"]["annotations"]
+        for name, chart in charts.items()
+    }
+    assert sums["one"] == sums["same"]
+    assert sums["one"]["checksum/secrets"] != sums["secret"]["checksum/secrets"]
+    assert sums["one"]["checksum/settings"] != sums["setting"]["checksum/settings"]
+    assert sums["theirs"].keys() == {"checksum/settings"}
+    # The one that is made is the same for the secret and for the sum, or the next upgrade would
+    # make other pods for nothing.
+    made = msgspec.json.encode(own_secret(charts["random"]))
+    assert sums["random"]["checksum/secrets"] == hashlib.sha256(made).hexdigest()
+
+
+@pytest.mark.parametrize(("kubernetes", "is_told"), [("1.29.9", True), ("v1.30.2-gke.1", False)])
+def test_a_kubernetes_that_knows_no_sleeping_hook_is_named(kubernetes: str, is_told: bool) -> None:
+    told = told_for(kubernetes, {"redis": URL, "preStopSleepSeconds": 5})
+    assert (f"needs Kubernetes 1.30, and this is v{kubernetes.strip('v')}" in told) is is_told
+    assert "needs Kubernetes" not in told_for("1.27.0", {"redis": URL})
 
 
 def secret_volume(chart: Rendered) -> dict[str, Any]:
@@ -268,6 +344,19 @@ def test_the_pod_has_no_more_rights_than_it_needs(rendered: dict[str, Rendered])
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         }
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"), [("plain", {"maxUnavailable": 1}), ("everything", {"minAvailable": "50%"})]
+)
+def test_only_pods_that_serve_can_hold_up_the_draining_of_a_node(
+    name: str, limit: dict[str, Any], rendered: dict[str, Rendered]
+) -> None:
+    budget = rendered[name].one("PodDisruptionBudget")["spec"]
+    assert budget.pop("unhealthyPodEvictionPolicy") == "AlwaysAllow"
+    pod = rendered[name].one("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert budget.pop("selector")["matchLabels"].items() <= pod.items()
+    assert budget == limit
 
 
 def test_services_and_probes_lead_to_ports_that_there_are(rendered: dict[str, Rendered]) -> None:

@@ -2,19 +2,23 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
+{{/* Services take fewer names than releases do: they begin with a letter and have no dots. */}}
 {{- define "graygate.fullname" -}}
-{{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
-{{- else if contains (include "graygate.name" .) .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
-{{- else }}
-{{- printf "%s-%s" .Release.Name (include "graygate.name" .) | trunc 40 | trimSuffix "-" }}
+{{- $name := .Values.fullnameOverride }}
+{{- if not $name }}
+{{- $part := include "graygate.name" . }}
+{{- $name = ternary .Release.Name (printf "%s-%s" .Release.Name $part) (contains $part .Release.Name) }}
 {{- end }}
+{{- $name = $name | trunc 40 | trimSuffix "-" }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) }}
+{{- fail (printf "no service can be named %s; set fullnameOverride to a name of lower case letters, digits and -, with a letter first" $name) }}
+{{- end }}
+{{- $name }}
 {{- end }}
 
 {{- define "graygate.selector" -}}
-app.kubernetes.io/name: {{ include "graygate.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "graygate.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "graygate.labels" -}}
@@ -127,13 +131,15 @@ jwt-key: GRAYGATE_ROUTING__JWT_KEY_FILE
 units-key: GRAYGATE_ACCESS_LOG__UNITS_KEY_FILE
 {{- end }}
 
-{{/* What the chart's own secret holds, as JSON; an empty admin token is made, once. */}}
+{{/* What the chart's own secret holds, as JSON; an empty admin token is made, once: all who ask
+     while the chart is rendered get the same. */}}
 {{- define "graygate.secretData" -}}
 {{- $values := .Values.secrets }}
 {{- $there := lookup "v1" "Secret" .Release.Namespace (include "graygate.fullname" .) }}
 {{- $token := $values.adminToken }}
 {{- if not $token }}
 {{- $token = dig "data" "admin-token" "" $there | b64dec | default (randAlphaNum 48) }}
+{{- $_ := set $values "adminToken" $token }}
 {{- end }}
 {{- $all := dict "admin-token" $token "redis-password" $values.redisPassword "redis-sentinel-password" $values.redisSentinelPassword "override-key" $values.overrideKey "jwt-key" $values.jwtKey "units-key" $values.unitsKey }}
 {{- $held := deepCopy $values.files }}
