@@ -78,7 +78,7 @@ def test_K05_a_start_without_a_store_serves_by_the_saved_table_or_says_503(tmp_p
             wait_until(lambda: (tmp_path / ".graygate/state/table.json").exists(), "it is saved")
         store.kill()
         with served(tmp_path, store.url) as running:
-            assert ask(running.data_url + "/x")[0] == 200
+            wait_until(lambda: ask(running.data_url + "/x")[0] == 200, "it serves")
             verbose = admin(running, "/readyz?verbose")
             assert (verbose["ready"], verbose["stale"], verbose["table_from_disk"]) == (
                 True, True, True,

@@ -127,7 +127,9 @@ async def test_a_thousand_requests_to_a_mirror_that_swallows_them_cost_no_more_t
     await asyncio.gather(*map(ask, clients))
     await until(lambda: len(other.requests) == 16, "as many as may be")
     assert (len(other.links), connections(side), active(side)) == (16, 16, 16)
-    assert (mirrored(side), lost(side)) == (16, {"busy": 984})
+    # On a machine that is itself busy a few are lost to that.
+    assert (mirrored(side), sum(lost(side).values())) == (16, 984)
+    assert lost(side).keys() <= {"busy", "overload"}
     assert side.codes("v1") == {200: 1000} and side.errors("v1") == side.errors("v2") == {}
 
 

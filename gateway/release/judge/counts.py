@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
+
+
+class AtRisk(NamedTuple):
+    """Of whom a bad one could have been, on both versions, where that is not who was counted."""
+
+    candidate: int
+    stable: int
 
 
 class Counts(msgspec.Struct):
@@ -18,6 +27,12 @@ class Counts(msgspec.Struct):
         self.candidate_bad += candidate_bad
         self.stable += stable
         self.stable_bad += stable_bad
+
+    def at_risk(self, candidate: int, stable: int) -> AtRisk:
+        """Of units that may still be bad, and those that were now; of all, if none are known."""
+        if not candidate + stable:
+            return AtRisk(self.candidate, self.stable)
+        return AtRisk(candidate + self.candidate_bad, stable + self.stable_bad)
 
     @property
     def candidate_rate(self) -> float:

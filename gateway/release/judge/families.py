@@ -7,7 +7,7 @@ from math import inf, log
 import msgspec
 
 from gateway.release.judge.baseline import Baseline
-from gateway.release.judge.counts import Counts
+from gateway.release.judge.counts import AtRisk, Counts
 from gateway.release.judge.epochs import Epochs
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import RankSums, TailCounts
@@ -61,8 +61,9 @@ class RateFamily(msgspec.Struct):
         bad_seconds: int,
         margin: float = 1.0,
         noise: float = 1.0,
+        at_risk: AtRisk | None = None,
     ) -> None:
-        """One stratum of this family."""
+        """One stratum of this family; who is `at_risk` says whom a bad one could have been."""
         new = (counts.candidate, counts.candidate_bad, counts.stable, counts.stable_bad)
         self.counts.add(*new)
         self.by_share.setdefault(share, Counts()).add(*new)
@@ -71,7 +72,8 @@ class RateFamily(msgspec.Struct):
         if not bad:
             return  # without a bad request nothing speaks for or against anybody
         self.bad_seconds += bad_seconds
-        candidate, total = counts.candidate, counts.candidate + counts.stable
+        candidate, stable = at_risk or (counts.candidate, counts.stable)
+        total = candidate + stable
         if margin > 1.0:
             self.draws.observe_beyond(
                 RATE_EFFECTS, margin, candidate, total, bad, counts.candidate_bad

@@ -1,6 +1,6 @@
 """The judge of one release: observes strata, remembers evidence, says what it knows.
 
-Nothing is ever reset when the weight changes: what was learnt at 1 % still counts at 50 %. Three
+What was learnt at 1 % still counts at 50 %, but for the latency of units: see `epochs`. Three
 questions are kept apart. Is the candidate worse? (families: hold, roll back.) Is it shown that it
 does no harm at a higher weight? (`promotable_weight`.) Can any of it be trusted? (the split of the
 traffic, missing data.)
@@ -14,7 +14,7 @@ from math import log
 import msgspec
 
 from gateway.release.judge.baseline import Baseline
-from gateway.release.judge.counts import Counts
+from gateway.release.judge.counts import AtRisk, Counts
 from gateway.release.judge.evidence import Evidence, MetricVerdict
 from gateway.release.judge.families import LatencyFamily, RateFamily, error_margin
 from gateway.release.judge.findings import Findings, noise_of
@@ -22,6 +22,7 @@ from gateway.release.judge.late import Late, old_rate
 from gateway.release.judge.memory import CLIENT_ERRORS, ERRORS, JudgeState
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import Arm, EventPair, Stratum
+from gateway.release.judge.units import are_dealt
 from gateway.release.statistics.split import ln_mismatch
 
 
@@ -95,8 +96,9 @@ class Judge:
         self._observe_split(stratum)
         margin = error_margin(settings, self._baseline.noise, stratum.weight)
         errors = self._errors_of(candidate, stable)
+        at_risk = errors.at_risk(candidate.at_risk, stable.at_risk)
         if is_baking:
-            self._watch(stratum, errors, margin)
+            self._watch(stratum, errors, margin, at_risk)
         self._rate(ERRORS).observe(
             stratum.second,
             stratum.weight,
@@ -104,6 +106,7 @@ class Judge:
             candidate.bad_seconds,
             margin,
             self._noise,
+            at_risk,
         )
         refused = Counts(
             candidate.finished, candidate.client_errors, stable.finished, stable.client_errors
@@ -117,7 +120,8 @@ class Judge:
         if state.first_second is None or stratum.second < state.first_second:
             state.first_second = stratum.second
         newest = max(state.last_candidate or 0, state.last_stable or 0)
-        if stratum.weight != state.share and stratum.second >= newest:
+        is_other = state.share is None or are_dealt(state.share, stratum.weight)
+        if is_other and stratum.second >= newest:
             state.units.clear()
             state.share = stratum.weight
 
@@ -135,14 +139,14 @@ class Judge:
             stable_bad,
         )
 
-    def _watch(self, stratum: Stratum, errors: Counts, margin: float) -> None:
+    def _watch(self, stratum: Stratum, errors: Counts, margin: float, at_risk: AtRisk) -> None:
         if not errors.candidate:
             return
         if self._state.late is None:
             self._state.late = Late()
         late = self._state.late
         if stratum.weight < 1.0:
-            late.observe(stratum.second, errors, margin, self._noise)
+            late.observe(stratum.second, errors, margin, self._noise, at_risk)
         else:
             rate = old_rate(self._settings, self._baseline, self._rate(ERRORS).counts)
             late.observe_alone(stratum.second, errors, rate, self._noise)
@@ -150,8 +154,9 @@ class Judge:
     def _observe_events(self, stratum: Stratum, pair: EventPair) -> None:
         counts = Counts(pair.candidate_n, pair.candidate_bad, pair.stable_n, pair.stable_bad)
         margin = self._settings.rate_margins.get(pair.family, 1.0)
+        at_risk = counts.at_risk(pair.candidate_at_risk, pair.stable_at_risk)
         self._rate(pair.family).observe(
-            stratum.second, stratum.weight, counts, pair.bad_seconds, margin
+            stratum.second, stratum.weight, counts, pair.bad_seconds, margin, at_risk=at_risk
         )
 
     def _observe_split(self, stratum: Stratum) -> None:

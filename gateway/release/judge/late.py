@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.release.judge.baseline import Baseline
-from gateway.release.judge.counts import Counts
+from gateway.release.judge.counts import AtRisk, Counts
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.statistics.detector import Detector
 from gateway.release.statistics.draws import RATE_EFFECTS
@@ -38,12 +38,20 @@ class Late(msgspec.Struct):
     bad_at: int = 0  # the newest second in which the candidate had a bad one
     is_alone: bool = False  # nothing is held back
 
-    def observe(self, second: int, counts: Counts, margin: float, noise: float) -> None:
+    def observe(
+        self,
+        second: int,
+        counts: Counts,
+        margin: float,
+        noise: float,
+        at_risk: AtRisk | None = None,
+    ) -> None:
         """One stratum with a part held back on the old version."""
         self._pass_to(second)
-        total, bad = counts.candidate + counts.stable, counts.candidate_bad + counts.stable_bad
+        candidate, stable = at_risk or (counts.candidate, counts.stable)
+        bad = counts.candidate_bad + counts.stable_bad
         gains = self.detector.observe(
-            counts.candidate, total, bad, counts.candidate_bad, margin, noise
+            candidate, candidate + stable, bad, counts.candidate_bad, margin, noise
         )
         self._take(second, counts, gains, is_alone=False)
 

@@ -20,7 +20,8 @@ class Arm(msgspec.Struct, kw_only=True):
     bad: int = 0
     bad_seconds: int = 0  # different seconds that had a bad answer
     client_errors: int = 0
-    units: int = 0  # units without a bad answer so far
+    units: int = 0  # units that asked, without a bad answer so far
+    at_risk: int = 0  # all that may still have their first one, summed over seconds; 0 = not told
     bad_units: list[int] = msgspec.field(default_factory=list)  # hashes; repeated between gateways
 
     def add(self, other: Arm) -> None:
@@ -30,6 +31,7 @@ class Arm(msgspec.Struct, kw_only=True):
         self.bad_seconds += other.bad_seconds
         self.client_errors += other.client_errors
         self.units += other.units
+        self.at_risk += other.at_risk
         self.bad_units.extend(other.bad_units)
 
 
@@ -42,12 +44,17 @@ class EventPair(msgspec.Struct, kw_only=True):
     stable_n: int = 0
     stable_bad: int = 0
     bad_seconds: int = 0  # different seconds in which the candidate had a bad one
+    # Where units rate: those that may still rate badly, summed over seconds.
+    candidate_at_risk: int = 0
+    stable_at_risk: int = 0
 
     @property
     def size(self) -> int:
         return self.candidate_n + self.stable_n
 
     def add(self, other: EventPair) -> None:
+        self.candidate_at_risk += other.candidate_at_risk
+        self.stable_at_risk += other.stable_at_risk
         self.candidate_n += other.candidate_n
         self.candidate_bad += other.candidate_bad
         self.stable_n += other.stable_n

@@ -19,6 +19,8 @@ _MOST_ALIKE = 1.4
 # 20,000 hashes are 180 kB in the store, and 8,000 of 32 bits 40 kB.
 MOST_UNITS = 20_000
 MOST_TIMED = 8_000
+FIRST_BITS = 0xFFFF_FFFF  # of a hash: those that workers tell of who is there
+MOST_PRESENT = 4_096  # what they are thinned by is known within 2 %, far less than any effect
 
 
 class DistinctUnits(msgspec.Struct):
@@ -52,10 +54,43 @@ class DistinctUnits(msgspec.Struct):
         """Whether it was counted, or is one of those that are left out."""
         return bool(unit & self.mask) or unit in self.seen
 
+    def about(self) -> int:
+        """How many there are, with those that are left out."""
+        return len(self.seen) * (self.mask + 1)
+
     def clear(self) -> None:
         """A new stage: everybody counts once more."""
         self.seen.clear()
         self.mask = 0
+
+
+class Present(msgspec.Struct):
+    """The units on each version that may still have their first bad answer, or rating.
+
+    They are what first ones are compared by. Whoever asks all day and is always content must count
+    no more than one who asks once, or the version that he is on looks good by him alone.
+    """
+
+    of: dict[bool, DistinctUnits] = msgspec.field(default_factory=dict)
+
+    def meet(self, units: Iterable[int], counted: DistinctUnits, *, is_candidate: bool) -> None:
+        """These are on that version, and no more on the other; not those that are counted."""
+        here = self.of.setdefault(is_candidate, DistinctUnits())
+        new = here.new((unit for unit in units if not counted.is_counted(unit)), MOST_PRESENT)
+        there = self.of.get(not is_candidate)
+        if there is not None:
+            there.seen -= new
+
+    def leave(self, units: Iterable[int]) -> None:
+        for present in self.of.values():
+            present.seen.difference_update(units)
+
+    def about(self, *, is_candidate: bool) -> int:
+        present = self.of.get(is_candidate)
+        return 0 if present is None else present.about()
+
+    def clear(self) -> None:
+        self.of.clear()
 
 
 class Once(msgspec.Struct):
@@ -70,12 +105,23 @@ class Once(msgspec.Struct):
     began: int | None = None
     # By family: who gave a bad rating in this release, to whichever version.
     unhappy: dict[str, DistinctUnits] = msgspec.field(default_factory=dict)
+    # Since users were dealt: who may fail, by family who may rate badly, and who has failed.
+    may_fail: Present = msgspec.field(default_factory=Present)
+    may_rate: dict[str, Present] = msgspec.field(default_factory=dict)
+    failed: DistinctUnits = msgspec.field(default_factory=DistinctUnits)
+
+    def meet(self, units: Iterable[int], failed: Iterable[int], *, is_candidate: bool) -> None:
+        """Units that asked, and those that failed."""
+        self.may_fail.meet(units, self.failed, is_candidate=is_candidate)
+        self.may_fail.leave(self.failed.new((unit & FIRST_BITS for unit in failed), MOST_TIMED))
 
     def time(self, units: Iterable[int], *, is_candidate: bool) -> set[int]:
         """Those of the units that are to be timed now."""
         return self.timed.setdefault(is_candidate, DistinctUnits()).new(units, MOST_TIMED)
 
-    def rate(self, family: str, rated: Iterable[tuple[int, bool]]) -> tuple[int, int]:
+    def rate(
+        self, family: str, rated: Iterable[tuple[int, bool]], *, is_candidate: bool
+    ) -> tuple[int, int]:
         """How many units may still give their first bad rating, and how many of them do.
 
         As with errors: a unit without one counts whenever it rates.
@@ -85,7 +131,11 @@ class Once(msgspec.Struct):
             is_bad[unit] = is_bad.get(unit, False) or bad
         counted = self.unhappy.setdefault(family, DistinctUnits())
         may = [unit for unit in is_bad if not counted.is_counted(unit)]
-        return len(may), counted.count_new(unit for unit in may if is_bad[unit])
+        present = self.may_rate.setdefault(family, Present())
+        present.meet(may, counted, is_candidate=is_candidate)
+        unhappy = [unit for unit in may if is_bad[unit]]
+        present.leave(unhappy)
+        return len(may), counted.count_new(unhappy)
 
     def tick(self, now: int, seconds: int) -> None:
         """Another epoch begins when this one has lasted so long."""
@@ -112,13 +162,20 @@ class Once(msgspec.Struct):
         A bandit moves a few of them all day. To count all of them anew each time would be to count
         the same ones again and again, which is what must not be.
         """
-        before = self.share
-        if before is not None:
-            odds, now = _odds(before), _odds(share)
-            if odds / _MOST_ALIKE < now < odds * _MOST_ALIKE:
-                return
+        if self.share is not None and not are_dealt(self.share, share):
+            return
         self.share = share
+        self.may_fail.clear()
+        self.failed.clear()
+        for present in self.may_rate.values():
+            present.clear()
         self._begin(at)
+
+
+def are_dealt(before: float, now: float) -> bool:
+    """Whether so many users change their version that all are taken for dealt anew."""
+    odds = _odds(before)
+    return not odds / _MOST_ALIKE < _odds(now) < odds * _MOST_ALIKE
 
 
 def _odds(share: float) -> float:

@@ -54,7 +54,9 @@ def told(tmp_path_factory: pytest.TempPathFactory, valkey: Server) -> Iterator[T
         for route in ("good", *FAULTS):
             for line in models.plant(route):
                 valkey.cli(line)
-        with served(tmp_path_factory.mktemp("gateway"), valkey.url) as running:
+        with served(
+            tmp_path_factory.mktemp("gateway"), valkey.url, "redis.timeout_seconds=5"
+        ) as running:
             for route in ("good", *FAULTS):
                 models.users(running.data_url, route, RATE, "/stream" if route == STREAMED else "")
             yield asyncio.run(_all(valkey, models, running))

@@ -6,11 +6,14 @@ from random import Random
 import msgspec
 import pytest
 
+from gateway.metrics.strata import CellCounts, EventCounts
 from gateway.release.judge.baseline import Baseline
+from gateway.release.judge.gather import Accumulator
 from gateway.release.judge.judge import Judge
 from gateway.release.judge.memory import JudgeState
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import Arm, EventPair, Stratum
+from gateway.state.strata import Batch
 from tests.release.judge.parts import (
     QUIET,
     START,
@@ -225,6 +228,52 @@ def test_a_user_may_fail_once_in_every_stage() -> None:
     judge.observe(units(START + 2, [7], [], weight=0.2))
     family = judge.evidence(START + 3.0, 20.0).families[0]
     assert family.candidate_bad == 2
+
+
+def test_a_weight_that_moves_by_little_lets_nobody_fail_again() -> None:
+    judge = judge_of(units(START, [7], []), settings=BY_UNIT)
+    for n in range(1, 20):
+        judge.observe(units(START + n, [7], [], weight=0.1 + 0.002 * (n % 3)))
+    assert judge.evidence(START + 20.0, 10.0).families[0].candidate_bad == 1
+
+
+@pytest.mark.parametrize("kind", ["errors", "feedback"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_user_who_asks_all_day_and_is_always_content_makes_no_version_look_bad(
+    seed: int, kind: str
+) -> None:
+    """Sixty people, of whom some fail or are unhappy, equally on both; and one robot on stable."""
+    dice, robot = Random(seed), 60
+    places = [dice.random() < 0.5 for _ in range(60)] + [False]
+    gather = Accumulator("chat", "v2", "v1", BY_UNIT, QUIET)
+    judge = Judge(BY_UNIT, QUIET)
+    gather.split(START, 0.5)
+    met: set[int] = set()
+    failed: set[int] = set()
+    for second in range(START, START + 1200):
+        come = [user for user in range(60) if dice.random() < 1 / 60] + [robot]
+        bad = {user for user in come if user != robot and dice.random() < 0.1}
+        cells, events = [], []
+        for version, is_candidate in (("v2", True), ("v1", False)):
+            here = [user for user in come if places[user] is is_candidate]
+            told = CellCounts(second, "chat", version, arrived=len(here), finished=len(here))
+            told.first_units = [user for user in here if user not in met]
+            ratings = [(user, user in bad) for user in here]
+            if kind == "errors":
+                told.bad_units = [user for user in here if user in bad - failed]
+                told.bad = len(bad.intersection(here))
+                told.units = len([user for user in here if user not in failed])
+            elif here:
+                counts = (len(here), len(bad.intersection(here)), ratings)
+                events.append(EventCounts(second, "chat", version, kind, *counts))
+            cells.append(told)
+        met.update(come)
+        failed |= bad
+        gather.add(Batch(f"{second}", "g", second, tuple(cells), tuple(events)))
+        for stratum in gather.close(second + 1, ["g"]):
+            judge.observe(stratum)
+        assert judge.alarms_of(kind) == (False, False)
+    assert judge.evidence(START + 1200.0, 50.0).families
 
 
 def test_a_late_stratum_of_the_stage_before_begins_no_stage() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from random import Random
 
+from gateway.metrics.firsts import UNIT_MASK
 from gateway.release.judge import units
 from gateway.release.judge.units import DistinctUnits, Once
 
@@ -89,12 +90,81 @@ def test_epochs_in_which_the_candidate_had_nobody_do_not_count() -> None:
 
 def test_a_unit_rates_until_it_is_unhappy_whichever_version_made_it_so() -> None:
     once = Once()
-    assert once.rate("feedback", [(1, False), (1, False), (2, False)]) == (2, 0)
-    assert once.rate("feedback", [(1, False), (1, True), (3, False)]) == (2, 1)
-    assert once.rate("feedback", [(1, True), (1, False), (3, True)]) == (1, 1)
-    assert once.rate("helpful", [(1, True)]) == (1, 1)
+    assert rated(once, (1, False), (1, False), (2, False)) == (2, 0)
+    assert rated(once, (1, False), (1, True), (3, False)) == (2, 1)
+    assert rated(once, (1, True), (1, False), (3, True), is_candidate=False) == (1, 1)
+    assert once.rate("helpful", [(1, True)], is_candidate=True) == (1, 1)
 
 
 def test_who_is_unhappy_beyond_what_is_remembered_does_not_rate() -> None:
     once = Once(unhappy={"feedback": DistinctUnits(mask=1)})
-    assert once.rate("feedback", [(1, False), (2, False), (3, True), (4, True)]) == (2, 1)
+    assert rated(once, (1, False), (2, False), (3, True), (4, True)) == (2, 1)
+
+
+def present(once: Once) -> tuple[int, int]:
+    """How many may still fail, on the candidate and on stable."""
+    return once.may_fail.about(is_candidate=True), once.may_fail.about(is_candidate=False)
+
+
+def test_who_may_fail_counts_as_one_however_often_he_asks() -> None:
+    once = Once()
+    for _ in range(3):
+        once.meet([1, 2], [], is_candidate=True)
+        once.meet([3], [], is_candidate=False)
+    assert present(once) == (2, 1)
+
+
+def test_who_has_failed_may_fail_no_more_though_he_is_told_of_again() -> None:
+    once = Once()
+    once.meet([1, 2], [(5 << 32) + 2], is_candidate=True)  # of bad units all bits are told
+    once.meet([2], [], is_candidate=True)
+    once.meet([2], [], is_candidate=False)
+    assert present(once) == (1, 0)
+
+
+def test_who_has_moved_is_on_the_other_version_only() -> None:
+    once = Once()
+    once.meet([1, 2, 3], [], is_candidate=False)
+    once.meet([3], [], is_candidate=True)
+    assert present(once) == (1, 2)
+
+
+def test_when_users_are_dealt_they_are_to_be_met_again_and_may_fail_again() -> None:
+    once = Once()
+    once.split(0, 0.05)
+    once.meet([1, 2], [2], is_candidate=True)
+    once.split(10, 0.06)  # hardly anybody moves
+    assert present(once) == (1, 0)
+    once.split(20, 0.25)
+    assert present(once) == (0, 0)
+    once.meet([2], [], is_candidate=True)
+    assert present(once) == (1, 0)
+
+
+def test_of_many_who_may_fail_about_as_many_are_told() -> None:
+    dice, once = Random(2), Once()
+    once.meet([dice.getrandbits(32) for _ in range(50_000)], [], is_candidate=False)
+    held = once.may_fail.of[False]
+    assert len(held.seen) <= units.MOST_PRESENT
+    assert abs(present(once)[1] - 50_000) < 50_000 * 0.07  # three times what chance makes of it
+
+
+def test_who_may_rate_counts_as_one_however_content_he_is() -> None:
+    once = Once()
+    for _ in range(3):
+        rated(once, (1, False), (2, False))
+        rated(once, (3, False), is_candidate=False)
+    rated(once, (2, True))
+    raters = once.may_rate["feedback"]
+    assert (raters.about(is_candidate=True), raters.about(is_candidate=False)) == (1, 1)
+    once.split(0, 0.5)
+    assert (raters.about(is_candidate=True), raters.about(is_candidate=False)) == (0, 0)
+    assert rated(once, (2, False), (4, False)) == (1, 0)  # once unhappy, always
+
+
+def rated(once: Once, *ratings: tuple[int, bool], is_candidate: bool = True) -> tuple[int, int]:
+    return once.rate("feedback", ratings, is_candidate=is_candidate)
+
+
+def test_units_are_told_of_by_the_same_bits_everywhere() -> None:
+    assert units.FIRST_BITS == UNIT_MASK
