@@ -25,15 +25,20 @@ _LEFT_OUT = (
     *("__pycache__", "test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3"),
     *("site-packages", "config-*", "_tkinter*", "_test*", "_ctypes_test*"),
 )
-# Where names are looked up, and which authorities are believed.
-_SYSTEM = ("/etc/nsswitch.conf", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/usr/lib/ssl")
+# Where names are looked up, which authorities are believed, and when it is what time where.
+_SYSTEM = (
+    *("/etc/nsswitch.conf", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/usr/lib/ssl"),
+    # What the links in /etc/ssl/certs lead to.
+    *("/usr/share/ca-certificates", "/usr/local/share/ca-certificates"),
+    "/usr/share/zoneinfo",
+)
 
 
 def main(root: Path, environment: Path) -> None:
     if root.exists():
         sys.exit(f"{root} is there already; name a folder that is not")
     _copy_tree(environment, root)
-    _copy_interpreter(root)
+    _copy_interpreter(root, environment)
     for path in map(Path, _SYSTEM):
         if path.exists():
             _copy_tree(path, root)
@@ -58,14 +63,15 @@ def libraries(programs: Iterable[Path]) -> set[Path]:
     return found
 
 
-def _copy_interpreter(root: Path) -> None:
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    base = Path(sys.base_prefix)
-    program = _inside(root, base / "bin" / version)
-    program.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2((base / "bin" / version).resolve(), program)
-    for name in ("python3", "python"):  # an environment links to one of these
-        (program.parent / name).symlink_to(version)
+def _copy_interpreter(root: Path, environment: Path) -> None:
+    """The program that the environment's `python` leads to, with every link on the way there."""
+    path = environment / "bin" / "python"
+    while path.is_symlink():
+        path = Path(os.path.normpath(path.parent / path.readlink()))
+        target = _inside(root, path)
+        if not target.is_symlink():  # those of the environment are there
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target, follow_symlinks=False)
     _copy_tree(Path(sysconfig.get_path("stdlib")), root)
 
 

@@ -115,7 +115,12 @@ def test_without_a_shell_it_runs_too(installed: Installation) -> None:
     done = subprocess.run([*as_nobody, "true"], capture_output=True)
     if done.returncode == 125:  # chroot itself failed
         pytest.skip("chroot is not allowed here")
-    program = f"import {MODULES}; print(len(ssl.create_default_context().get_ca_certs()) > 0)"
+    program = (
+        f"import {MODULES}, pathlib, zoneinfo\n"
+        "believed = ssl.create_default_context().get_ca_certs()\n"
+        "lost = [p for p in pathlib.Path('/etc/ssl/certs').iterdir() if not p.exists()]\n"
+        "print(len(believed) > 0 and not lost and len(zoneinfo.available_timezones()) > 400)"
+    )
     python, graygate = str(installed.python), str(installed.program)
     assert _said([*as_nobody, python, "-P", "-c", program]) == "True\n"
     assert _said([*as_nobody, graygate, "--version"]) == f"graygate {__version__}, {KIND}\n"
