@@ -27,7 +27,7 @@ class Finding:
     fields: tuple[str, ...]
 
 
-def findings(plan: Plan, zones: Collection[str] = ()) -> Iterator[Finding]:
+def findings(plan: Plan, zones: Collection[str] | None = None) -> Iterator[Finding]:
     """Everything that each field alone does not show; unknown zones only when `zones` are known."""
     yield from _stages(plan)
     yield from _percents(plan)
@@ -154,7 +154,7 @@ def _metric(metric: Metric) -> Iterator[tuple[str, str]]:
         yield ".query", "must hold {version}: it is asked once for the candidate, once for stable"
 
 
-def _calendar(plan: Plan, zones: Collection[str]) -> Iterator[Finding]:
+def _calendar(plan: Plan, zones: Collection[str] | None) -> Iterator[Finding]:
     for number, window in enumerate(plan.windows, 1):
         at = f"windows[{number}]"
         if not window.days:
@@ -162,11 +162,8 @@ def _calendar(plan: Plan, zones: Collection[str]) -> Iterator[Finding]:
         if window.opens == window.closes or window.opens == "24:00":
             what = "opens and closes at the same time; for a whole day use 00:00 and 24:00"
             yield Finding(at, what, (at,))
-        if zones and is_named(window.zone) and window.zone not in zones:
-            what = (
-                f"is {window.zone!r}, which is no time zone known here.{_zone(window.zone, zones)}"
-            )
-            yield Finding(f"{at}.zone", what, (at,))
+        if zones is not None and is_named(window.zone) and window.zone not in zones:
+            yield Finding(f"{at}.zone", f"is {window.zone!r}, {_zone(window.zone, zones)}", (at,))
     for number, freeze in enumerate(plan.freezes, 1):
         at = f"freezes[{number}]"
         if freeze.ends <= freeze.begins:
@@ -174,11 +171,15 @@ def _calendar(plan: Plan, zones: Collection[str]) -> Iterator[Finding]:
 
 
 def _zone(zone: str, zones: Collection[str]) -> str:
+    """What is wrong with it."""
+    if not zones:  # such a window would never open, and the release stay where it is for ever
+        return "but this machine knows no time zones: install tzdata, or write an offset: +02:00"
+    what = "which is no time zone known here."
     hint = suggest(zone, {known.lower(): known for known in zones})
     meant = hint.removeprefix(" Did you mean ").removesuffix("?")
     if meant == hint:
-        return ""  # there are hundreds: listing them helps nobody
-    return f" Did you mean {next((k for k in zones if k.lower() == meant), meant)}?"
+        return what  # there are hundreds: listing them helps nobody
+    return f"{what} Did you mean {next((k for k in zones if k.lower() == meant), meant)}?"
 
 
 def _lengths(plan: Plan) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ def read_toml(
     *,
     where: str = "plan",
     given: Mapping[str, object] | None = None,
-    zones: Collection[str] = (),
+    zones: Collection[str] | None = None,
 ) -> Plan:
     """Reads a plan's file; `given` goes before what the file says. PlanError when it will not do.
 
@@ -52,7 +52,7 @@ def read_plan(
     *,
     where: str = "plan",
     given: Mapping[str, object] | None = None,
-    zones: Collection[str] = (),
+    zones: Collection[str] | None = None,
 ) -> Plan:
     """The same for plain data, such as the body of a call."""
     if not isinstance(document, Mapping):

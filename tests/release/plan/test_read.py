@@ -174,6 +174,15 @@ def test_a_broken_field_is_not_told_a_second_time_by_the_checks() -> None:
     ]
 
 
+def test_where_no_zone_is_known_a_window_that_would_never_open_is_refused() -> None:
+    berlin = SMALL | {"windows": [{"zone": "Europe/Berlin"}]}
+    (problem,) = wrong(berlin, zones=())
+    assert problem.endswith("knows no time zones: install tzdata, or write an offset: +02:00")
+    for zone in ("UTC", "+02:00"):
+        assert read_plan(SMALL | {"windows": [{"zone": zone}]}, zones=())
+    assert read_plan(berlin)  # and where nobody looked, nothing is refused
+
+
 def test_a_zone_is_looked_up_when_zones_are_known() -> None:
     windows = {"windows": [{"zone": "Europa/Berlin"}]}
     assert read_plan(SMALL | windows).windows[0].zone == "Europa/Berlin"
