@@ -22,7 +22,7 @@ from gateway.release.judge.settings import JudgeSettings
 from gateway.release.statistics.latency import Slower
 from gateway.release.statistics.planner import detect_seconds
 from gateway.release.statistics.split import ln_mismatch
-from loadtests.simulate import releases, times, unruly
+from loadtests.simulate import releases, robots, times, unruly
 from loadtests.simulate.world import (
     HOURS_2,
     RATE,
@@ -448,4 +448,31 @@ def unruly_scenarios() -> tuple[Scenario, ...]:
             (trapped,),
         ),
     ]
-    return (*scenarios, Scenario("12", name, 500, sticky(0.5, ERRORS_ONLY), (trap,)), *crowds)
+    trap_of_users = Scenario("12", name, 500, sticky(0.5, ERRORS_ONLY), (trap,))
+    return (*scenarios, trap_of_users, *crowds, *_robot_scenarios(alarm, found, at))
+
+
+def _robot_scenarios(alarm: Limit, found: Limit, at: Limit) -> tuple[Scenario, ...]:
+    settings = JudgeSettings(unit="unit")
+
+    def asked(
+        guests: tuple[int, int], share: float, worse: float, family: str
+    ) -> Callable[[Random], Outcome]:
+        return lambda dice: robots.robots_ask(dice, settings, guests, share, worse, family)
+
+    cases = (
+        ((60, 1), 0.5, 1.0, "equal", (alarm,)),
+        ((300, 3), 0.1, 1.0, "equal", (alarm,)),
+        ((200, 3), 0.25, 3.0, "x3", (found, at)),
+    )
+    return tuple(
+        Scenario(
+            "12",
+            f"{guests[0]} people, {guests[1]} robots never bad, {how}, {share:.0%}, {family}",
+            200,
+            asked(guests, share, worse, family),
+            limits,
+        )
+        for family in (robots.ERRORS, robots.FEEDBACK)
+        for guests, share, worse, how, limits in cases
+    )

@@ -35,4 +35,9 @@ class Epochs(msgspec.Struct):
 
     def claimed(self, ln_e: float) -> float:
         """What evidence of the present one amounts to."""
-        return ln_e - log(self.number * (self.number + 1)) if self.number else ln_e
+        return claim_of(self.number, ln_e)
+
+
+def claim_of(number: int, ln_e: float) -> float:
+    """What evidence of this epoch amounts to."""
+    return ln_e - log(number * (number + 1)) if number else ln_e

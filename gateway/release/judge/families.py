@@ -8,7 +8,8 @@ import msgspec
 
 from gateway.release.judge.baseline import Baseline
 from gateway.release.judge.counts import AtRisk, Counts
-from gateway.release.judge.epochs import Epochs
+from gateway.release.judge.cuts import cuts_of
+from gateway.release.judge.epochs import Epochs, claim_of
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import RankSums, TailCounts
 from gateway.release.statistics.curve import Curve
@@ -19,6 +20,9 @@ from gateway.release.statistics.logs import exp_capped, ln_mean_exp
 NOISY = 1.5
 NOISY_MARGIN = 1.25
 LARGE_SHARE = 0.25
+# Epochs that are over and whose slow requests are awaited; what is told of one comes so much later.
+MOST_PAST = 12
+_TOLD_SECONDS = 120
 # The threshold whose counts people are shown.
 _SHOWN_QUANTILE = 0.95
 
@@ -130,6 +134,49 @@ class Shown(msgspec.Struct):
     ln_e: float
 
 
+class PastMetric(msgspec.Struct):
+    """One metric's alarms in one epoch: slower by anything, and by the margin."""
+
+    anything: Slower
+    margin: Slower
+
+    def observe_tail(self, tail: TailCounts) -> None:
+        observe_tail(self.anything, self.margin, tail)
+
+    def observe_rank(self, rank: RankSums) -> None:
+        observe_rank(self.anything, self.margin, rank)
+
+
+def observe_tail(anything: Slower, margin: Slower, tail: TailCounts) -> None:
+    candidate, total = tail.candidate_n, tail.candidate_n + tail.stable_n
+    plain, slid, *_ = tail.candidate_over
+    anything.observe_tail(tail.cut, candidate, total, plain + tail.stable_over, plain)
+    margin.observe_tail(tail.cut, candidate, total, slid + tail.stable_over, slid)
+
+
+def observe_rank(anything: Slower, margin: Slower, rank: RankSums) -> None:
+    plain, slid, *_ = rank.candidate
+    anything.observe_rank(rank.candidate_n, plain, rank.stable_n, rank.stable)
+    margin.observe_rank(rank.candidate_n, slid, rank.stable_n, rank.stable)
+
+
+class Past(msgspec.Struct):
+    """An epoch that is over: whoever was timed last in it may still be waiting for his answer."""
+
+    number: int
+    ended: int
+    metrics: dict[str, PastMetric]
+
+    def ln_margin(self) -> float:
+        return self._claimed([metric.margin.ln_e() for metric in self.metrics.values()])
+
+    def ln_anything(self) -> float:
+        return self._claimed([metric.anything.ln_e() for metric in self.metrics.values()])
+
+    def _claimed(self, logs: list[float]) -> float:
+        return claim_of(self.number, ln_mean_exp(logs))
+
+
 class MetricLatency(msgspec.Struct):
     """One metric of the latency family: slower by anything, by the margin, or surely not."""
 
@@ -168,9 +215,8 @@ class MetricLatency(msgspec.Struct):
             self.proof.observe_tail(tail.cut, stable, total, over, tail.stable_over)
         if tail.purpose == "proof":
             return
-        plain, slid, *_ = tail.candidate_over
-        self.anything.observe_tail(tail.cut, candidate, total, plain + tail.stable_over, plain)
-        self.margin.observe_tail(tail.cut, candidate, total, slid + tail.stable_over, slid)
+        observe_tail(self.anything, self.margin, tail)
+        plain = tail.candidate_over[0]
         if tail.cut == shown_cut(self.scale):
             self.curve.observe(candidate, total, plain + tail.stable_over, plain)
             self.counts.add(candidate, plain, stable, tail.stable_over)
@@ -179,11 +225,8 @@ class MetricLatency(msgspec.Struct):
         candidate, stable = rank.candidate_n, rank.stable_n
         if rank.purpose != "alarm":
             self.proof.observe_rank(stable, rank.stable, candidate, rank.candidate[-1])
-        if rank.purpose == "proof":
-            return
-        plain, slid, *_ = rank.candidate
-        self.anything.observe_rank(candidate, plain, stable, rank.stable)
-        self.margin.observe_rank(candidate, slid, stable, rank.stable)
+        if rank.purpose != "proof":
+            observe_rank(self.anything, self.margin, rank)
 
 
 def shown_cut(scale: Scale) -> int:
@@ -208,16 +251,22 @@ class LatencyFamily(msgspec.Struct):
     margin: Epochs = msgspec.field(default_factory=Epochs)
     anything: Epochs = msgspec.field(default_factory=Epochs)
     fresh: Epochs = msgspec.field(default_factory=Epochs)
+    # Where users are dealt more often than the slowest wait, all slow answers come too late for the
+    # epoch that they were timed in.
+    past: list[Past] = msgspec.field(default_factory=list)
+    longest_wait: int = 0
 
     @classmethod
     def of(cls, settings: JudgeSettings, baseline: Baseline) -> LatencyFamily:
         margins = settings.latency_margins
+        waits = [cut.wait for cut in cuts_of(settings, baseline)]
         return cls(
             {
                 metric: MetricLatency.of(scale, margins[metric], settings.latency_proof_margin)
                 for metric, scale in baseline.scales.items()
                 if metric in margins
-            }
+            },
+            longest_wait=max(waits, default=0),
         )
 
     def observe(
@@ -226,15 +275,24 @@ class LatencyFamily(msgspec.Struct):
         epochs = [*(tail.epoch for tail in tails), *(rank.epoch for rank in ranks)]
         newest = max(epochs, default=0)
         if newest > self.margin.number:
-            self._enter(newest)
+            self._enter(newest, second)
+        latest = second - self.longest_wait - _TOLD_SECONDS
+        self.past = [past for past in self.past[-MOST_PAST:] if past.ended >= latest]
+        over = {past.number: past.metrics for past in self.past}
         for tail in tails:
             if tail.purpose != "alarm" or tail.epoch == self.margin.number:
                 self.metrics[tail.metric].observe_tail(tail)
+            elif tail.epoch in over:
+                over[tail.epoch][tail.metric].observe_tail(tail)
         for rank in ranks:
             if rank.purpose != "alarm" or rank.epoch == self.margin.number:
                 self.metrics[rank.metric].observe_rank(rank)
-        self.ln_e = self.margin.ln(self._margin())
-        self.ln_hold = self.anything.ln(self._anything())
+            elif rank.epoch in over:
+                over[rank.epoch][rank.metric].observe_rank(rank)
+        margins = [self.margin.ln(self._margin()), *(past.ln_margin() for past in self.past)]
+        self.ln_e = max(margins)
+        anything = [self.anything.ln(self._anything()), *(p.ln_anything() for p in self.past)]
+        self.ln_hold = max(anything)
         self.ln_peak = max(self.ln_peak, self.ln_e)
         if self.ln_e <= 0.0:
             self.rise_from = None
@@ -248,8 +306,11 @@ class LatencyFamily(msgspec.Struct):
     def _anything(self) -> float:
         return self._mean([metric.anything.ln_e() for metric in self.metrics.values()])
 
-    def _enter(self, epoch: int) -> None:
+    def _enter(self, epoch: int, second: int) -> None:
         """What comes now is judged by itself."""
+        if self.margin.number:
+            over = {name: PastMetric(m.anything, m.margin) for name, m in self.metrics.items()}
+            self.past.append(Past(self.margin.number, second, over))
         is_fresh = any(m.mark is not None and m.mark != m.margin for m in self.metrics.values())
         if is_fresh:  # an epoch in which nothing was timed has no part in it
             self.fresh.enter(self.fresh.number + 1, self._fresh())

@@ -122,10 +122,7 @@ class Once(msgspec.Struct):
     def rate(
         self, family: str, rated: Iterable[tuple[int, bool]], *, is_candidate: bool
     ) -> tuple[int, int]:
-        """How many units may still give their first bad rating, and how many of them do.
-
-        As with errors: a unit without one counts whenever it rates.
-        """
+        """How many of these units may still give their first bad rating, and how many do."""
         is_bad: dict[int, bool] = {}
         for unit, bad in rated:
             is_bad[unit] = is_bad.get(unit, False) or bad

@@ -4,11 +4,13 @@ from math import log
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.release.judge.baseline import Baseline
 from gateway.release.judge.counts import Counts
 from gateway.release.judge.families import (
+    MOST_PAST,
     LatencyFamily,
     MetricLatency,
     RateFamily,
@@ -238,6 +240,34 @@ def test_what_an_epoch_that_is_over_still_has_to_say_is_left_out() -> None:
     before = family.ln_e
     family.observe(701, (unit_tail(1, 50),), ())
     assert family.ln_e == before
+
+
+def test_what_is_slow_counts_for_the_epoch_it_was_timed_in_though_others_have_begun() -> None:
+    family = LatencyFamily.of(SETTINGS, timed_baseline("total"))
+    for epoch in (1, 2, 3, 4):  # users are dealt every ten seconds
+        family.observe(10 * epoch, (unit_tail(epoch, 2),), ())
+    quiet = family.ln_e
+    packed = msgspec.msgpack.encode(family)
+    family = msgspec.msgpack.decode(packed, type=LatencyFamily)
+    family.observe(60, (unit_tail(2, 49),), ())
+    assert family.ln_e > log(400) > quiet
+    alone = LatencyFamily.of(SETTINGS, timed_baseline("total"))
+    for over in (2, 49):
+        alone.observe(1, (unit_tail(1, over),), ())
+    # All of the second epoch, by the second epoch's share.
+    assert family.ln_e == pytest.approx(alone.ln_e + log(1 * 2) - log(2 * 3))
+    assert family.ln_hold >= family.ln_e
+
+
+def test_an_epoch_is_forgotten_when_nothing_of_it_can_come_any_more() -> None:
+    family = LatencyFamily.of(SETTINGS, timed_baseline("total"))
+    for epoch in range(1, MOST_PAST + 5):
+        family.observe(epoch, (unit_tail(epoch, 2),), ())
+    assert len(family.past) == MOST_PAST
+    family.observe(20, (unit_tail(MOST_PAST, 49),), ())
+    assert family.ln_e > log(400)
+    family.observe(20 + family.longest_wait + 121, (), ())
+    assert family.past == [] and family.ln_e < 0.0
 
 
 def test_slowness_that_begins_late_is_found_by_a_later_epoch() -> None:
