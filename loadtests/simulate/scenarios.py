@@ -449,10 +449,10 @@ def unruly_scenarios() -> tuple[Scenario, ...]:
         ),
     ]
     trap_of_users = Scenario("12", name, 500, sticky(0.5, ERRORS_ONLY), (trap,))
-    return (*scenarios, trap_of_users, *crowds, *_robot_scenarios(alarm, found, at))
+    return (*scenarios, trap_of_users, *crowds, *_robot_scenarios(alarm, at))
 
 
-def _robot_scenarios(alarm: Limit, found: Limit, at: Limit) -> tuple[Scenario, ...]:
+def _robot_scenarios(alarm: Limit, at: Limit) -> tuple[Scenario, ...]:
     settings = JudgeSettings(unit="unit")
 
     def asked(
@@ -460,10 +460,12 @@ def _robot_scenarios(alarm: Limit, found: Limit, at: Limit) -> tuple[Scenario, .
     ) -> Callable[[Random], Outcome]:
         return lambda dice: robots.robots_ask(dice, settings, guests, share, worse, family)
 
+    most = Limit("rolled back", percent("found"), inf, "", "%", 95.0)
     cases = (
         ((60, 1), 0.5, 1.0, "equal", (alarm,)),
         ((300, 3), 0.1, 1.0, "equal", (alarm,)),
-        ((200, 3), 0.25, 3.0, "x3", (found, at)),
+        # Many have failed before: a first time comes once.
+        ((200, 3), 0.25, 3.0, "x3", (most, at)),
     )
     return tuple(
         Scenario(

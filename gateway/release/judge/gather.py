@@ -107,7 +107,8 @@ class Accumulator:
         self._state = state if state is not None else AccumulatorState()
         # Long against the time that an epoch's last thresholds wait for.
         waits = [cut.wait for cut in self._cutter.cuts]
-        self._epoch_seconds = max(EPOCH_SECONDS, _WAITS_IN_EPOCH * max(waits, default=0))
+        self._longest_wait = max(waits, default=0)
+        self._epoch_seconds = max(EPOCH_SECONDS, _WAITS_IN_EPOCH * self._longest_wait)
 
     def __repr__(self) -> str:
         state = self._state
@@ -129,7 +130,7 @@ class Accumulator:
         if not splits or splits[-1][1] != share:
             splits.append((at, share))
             splits.sort(key=lambda split: split[0])
-            self._state.once.split(int(at), share)
+            self._state.once.split(int(at), share, self._longest_wait)
 
     def add(self, batch: Batch) -> None:
         """Takes what one gateway sent; once, for what comes twice counts twice."""
@@ -161,7 +162,7 @@ class Accumulator:
         if int(now) < state.now - SET_BACK_SECONDS:
             self._set_back(int(now))
         state.now = max(state.now, int(now))
-        state.once.tick(state.now, self._epoch_seconds)
+        state.once.tick(state.now, self._epoch_seconds, self._longest_wait)
         expected = None if gateways is None else frozenset(gateways)
         strata = []
         for second in sorted(state.ended):

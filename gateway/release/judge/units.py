@@ -97,12 +97,13 @@ class Once(msgspec.Struct):
     """What is counted once for each unit: a time in an epoch, a bad rating in a release."""
 
     share: float | None = None  # of the candidate when they were dealt
-    # Who was timed; each version apart, since whoever has moved is another case there.
+    # Who was timed, and on which version.
     timed: dict[bool, DistinctUnits] = msgspec.field(default_factory=dict)
     # Of those who were timed: no epoch counts anybody twice. One begins when users are dealt, since
     # most of them stay where they are, and after a while, since else nobody would be timed again.
     epoch: int = 1
     began: int | None = None
+    is_due: bool = False  # users were dealt, and the epoch is too short to be over
     # By family: who gave a bad rating in this release, to whichever version.
     unhappy: dict[str, DistinctUnits] = msgspec.field(default_factory=dict)
     # Since users were dealt: who may fail, by family who may rate badly, and who has failed.
@@ -116,8 +117,16 @@ class Once(msgspec.Struct):
         self.may_fail.leave(self.failed.new((unit & FIRST_BITS for unit in failed), MOST_TIMED))
 
     def time(self, units: Iterable[int], *, is_candidate: bool) -> set[int]:
-        """Those of the units that are to be timed now."""
-        return self.timed.setdefault(is_candidate, DistinctUnits()).new(units, MOST_TIMED)
+        """Those of the units that are to be timed now.
+
+        Whoever has moved in this epoch is not: beside those who were timed on his new version since
+        the beginning, he would be one of the busy ones, who are the first to come again.
+        """
+        here = self.timed.setdefault(is_candidate, DistinctUnits())
+        there = self.timed.get(not is_candidate)
+        if there is not None:
+            units = [unit for unit in units if unit not in there.seen]
+        return here.new(units, MOST_TIMED)
 
     def rate(
         self, family: str, rated: Iterable[tuple[int, bool]], *, is_candidate: bool
@@ -134,11 +143,11 @@ class Once(msgspec.Struct):
         present.leave(unhappy)
         return len(may), counted.count_new(unhappy)
 
-    def tick(self, now: int, seconds: int) -> None:
-        """Another epoch begins when this one has lasted so long."""
+    def tick(self, now: int, seconds: int, least: int = 0) -> None:
+        """Another epoch begins when this one lasted so long, or `least` when users were dealt."""
         if self.began is None:
             self.began = now
-        elif now - self.began >= seconds:
+        elif now - self.began >= (least if self.is_due else seconds):
             self._begin(now)
 
     def set_back(self, now: int) -> None:
@@ -148,16 +157,22 @@ class Once(msgspec.Struct):
 
     def _begin(self, now: int) -> None:
         self.began = now
-        candidates = self.timed.get(True)
-        if candidates is not None and candidates.seen:  # else it may as well go on
+        self.is_due = False
+        if self._has_timed:  # else it may as well go on
             self.epoch += 1
         self.timed.clear()
 
-    def split(self, at: int, share: float) -> None:
+    @property
+    def _has_timed(self) -> bool:
+        candidates = self.timed.get(True)
+        return candidates is not None and bool(candidates.seen)
+
+    def split(self, at: int, share: float, least: int = 0) -> None:
         """The candidate's share is another one, and users may be on another version.
 
         A bandit moves a few of them all day. To count all of them anew each time would be to count
-        the same ones again and again, which is what must not be.
+        the same ones again and again, which is what must not be. Nor is an epoch worth anything
+        that is shorter than `least`: each that was must find more than the one before.
         """
         if self.share is not None and not are_dealt(self.share, share):
             return
@@ -166,7 +181,10 @@ class Once(msgspec.Struct):
         self.failed.clear()
         for present in self.may_rate.values():
             present.clear()
-        self._begin(at)
+        if self._has_timed and self.began is not None and at - self.began < least:
+            self.is_due = True
+        else:
+            self._begin(at)
 
 
 def are_dealt(before: float, now: float) -> bool:

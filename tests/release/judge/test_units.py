@@ -40,9 +40,9 @@ def timed(once: Once, *units: int, is_candidate: bool = True) -> int:
     return len(once.time(units, is_candidate=is_candidate))
 
 
-def test_each_version_times_a_unit_once() -> None:
+def test_a_unit_is_timed_once() -> None:
     once = Once()
-    assert (timed(once, 1, 1), timed(once, 1, is_candidate=False), timed(once, 1, 2)) == (1, 1, 1)
+    assert (timed(once, 1, 1), timed(once, 1, is_candidate=False), timed(once, 1, 2)) == (1, 0, 1)
 
 
 def test_the_next_stage_deals_users_anew_and_is_another_epoch() -> None:
@@ -76,6 +76,33 @@ def test_all_are_timed_again_in_the_next_epoch_which_a_deal_puts_off() -> None:
     assert (timed(once, 1), once.epoch) == (1, 2)
     once.tick(2199, 600)
     assert (timed(once, 1), once.epoch) == (1, 3)
+
+
+def test_who_has_moved_is_timed_in_the_next_epoch_only() -> None:
+    once = Once()
+    once.split(0, 0.4)
+    assert timed(once, 1, 2, is_candidate=False) == 2
+    once.split(100, 0.48)  # hardly anybody moves, but 1 does
+    assert timed(once, 1, 3) == 1
+    once.split(200, 0.95)
+    assert timed(once, 1, 2) == 2
+
+
+def test_users_dealt_again_and_again_are_timed_anew_when_the_slowest_could_have_answered() -> None:
+    once = Once()
+    once.split(0, 0.1, 150)
+    for now, share in ((0, 0.1), (40, 0.2), (80, 0.1), (120, 0.2)):
+        once.split(now, share, 150)
+        once.tick(now, 600, 150)
+        assert timed(once, 1, 2) == (2 if now == 0 else 0)
+    once.tick(149, 600, 150)
+    assert (timed(once, 1, 2), once.epoch) == (0, 1)
+    once.tick(150, 600, 150)
+    assert (timed(once, 1, 2), once.epoch) == (2, 2)
+    once.tick(749, 600, 150)
+    assert once.epoch == 2
+    once.split(760, 0.5, 150)  # this one has lasted long enough
+    assert (timed(once, 1, 2), once.epoch) == (2, 3)
 
 
 def test_epochs_in_which_the_candidate_had_nobody_do_not_count() -> None:
