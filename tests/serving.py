@@ -27,6 +27,8 @@ def served(folder: Path, store_url: str, *settings: str) -> Iterator[Running]:
     words = [sys.executable, "-m", "gateway.cli", "serve", "--redis", store_url]
     words += ["--port", "0", "--admin-port", "0", "--workers", "2"]
     words += ["--set", "access_log.path="]
+    named = {setting.partition("=")[0] for setting in settings}
+    quick = [setting for setting in quick if setting.partition("=")[0] not in named]
     words += [word for setting in (*quick, *settings) for word in ("--set", setting)]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(

@@ -460,7 +460,7 @@ def _robot_scenarios(alarm: Limit, at: Limit) -> tuple[Scenario, ...]:
     ) -> Callable[[Random], Outcome]:
         return lambda dice: robots.robots_ask(dice, settings, guests, share, worse, family)
 
-    most = Limit("rolled back", percent("found"), inf, "", "%", 95.0)
+    most = Limit("rolled back", percent("found"), inf, "", "%", 90.0)
     cases = (
         ((60, 1), 0.5, 1.0, "equal", (alarm,)),
         ((300, 3), 0.1, 1.0, "equal", (alarm,)),

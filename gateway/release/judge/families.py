@@ -7,7 +7,7 @@ from math import inf, log
 import msgspec
 
 from gateway.release.judge.baseline import Baseline
-from gateway.release.judge.counts import AtRisk, Counts
+from gateway.release.judge.counts import NOBODY, AtRisk, Counts
 from gateway.release.judge.cuts import cuts_of
 from gateway.release.judge.epochs import Epochs, claim_of
 from gateway.release.judge.settings import JudgeSettings
@@ -71,7 +71,7 @@ class RateFamily(msgspec.Struct):
         new = (counts.candidate, counts.candidate_bad, counts.stable, counts.stable_bad)
         self.counts.add(*new)
         self.by_share.setdefault(share, Counts()).add(*new)
-        self.rise.add(*new)
+        self.rise.add(*new, at_risk or NOBODY)
         bad = counts.candidate_bad + counts.stable_bad
         if not bad:
             return  # without a bad request nothing speaks for or against anybody

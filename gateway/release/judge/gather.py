@@ -182,6 +182,11 @@ class Accumulator:
         state.now = now
         state.splits = [(min(since, now), share) for since, share in state.splits]
         state.once.set_back(now)
+        state.closed = min(state.closed, now)
+        if state.first_arrival is not None:
+            state.first_arrival = min(state.first_arrival, now)
+        if state.warm_from is not None:
+            state.warm_from = min(state.warm_from, now)
         for arrived in state.arrived.values():
             arrived.told_at = min(arrived.told_at, now)
 
@@ -261,6 +266,8 @@ class Accumulator:
 
     def _tell_at_risk(self, ended: Ended) -> None:
         once = self._state.once
+        if not once.is_present(self._state.now):
+            return
         ended.answers.candidate.at_risk = once.may_fail.about(is_candidate=True)
         ended.answers.stable.at_risk = once.may_fail.about(is_candidate=False)
         for family, pair in ended.events.items():

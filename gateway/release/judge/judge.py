@@ -18,6 +18,7 @@ from gateway.release.judge.counts import AtRisk, Counts
 from gateway.release.judge.evidence import Evidence, MetricVerdict
 from gateway.release.judge.families import LatencyFamily, RateFamily, error_margin
 from gateway.release.judge.findings import Findings, noise_of
+from gateway.release.judge.gather import SET_BACK_SECONDS
 from gateway.release.judge.late import Late, old_rate
 from gateway.release.judge.memory import CLIENT_ERRORS, ERRORS, JudgeState
 from gateway.release.judge.settings import JudgeSettings
@@ -72,6 +73,11 @@ class Judge:
         self, now: float, weight: float, metrics: Sequence[MetricVerdict] = ()
     ) -> Evidence:
         """All that is known; `weight` is the candidate's present one, in percent."""
+        state, latest = self._state, int(now) + SET_BACK_SECONDS
+        if state.last_candidate is not None:  # a clock that was ahead was put right
+            state.last_candidate = min(state.last_candidate, latest)
+        if state.last_stable is not None:
+            state.last_stable = min(state.last_stable, latest)
         return self._findings().evidence(now, weight, metrics)
 
     def alarms_of(self, family: str) -> tuple[bool, bool]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.release.judge.baseline import Baseline
-from gateway.release.judge.counts import AtRisk, Counts
+from gateway.release.judge.counts import NOBODY, AtRisk, Counts
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.statistics.detector import Detector
 from gateway.release.statistics.draws import RATE_EFFECTS
@@ -48,18 +48,19 @@ class Late(msgspec.Struct):
     ) -> None:
         """One stratum with a part held back on the old version."""
         self._pass_to(second)
-        candidate, stable = at_risk or (counts.candidate, counts.stable)
+        at_risk = at_risk or counts.at_risk(0, 0)
+        candidate, stable = at_risk
         bad = counts.candidate_bad + counts.stable_bad
         gains = self.detector.observe(
             candidate, candidate + stable, bad, counts.candidate_bad, margin, noise
         )
-        self._take(second, counts, gains, is_alone=False)
+        self._take(second, counts, gains, at_risk, is_alone=False)
 
     def observe_alone(self, second: int, counts: Counts, old_rate: float, noise: float) -> None:
         """One stratum without the old version, of which only the rate is known."""
         self._pass_to(second)
         gains = self.detector.observe_alone(counts.candidate, counts.candidate_bad, old_rate, noise)
-        self._take(second, counts, gains, is_alone=True)
+        self._take(second, counts, gains, NOBODY, is_alone=True)
 
     def risen(self) -> Counts:
         """What was counted since the likeliest beginning."""
@@ -69,6 +70,8 @@ class Late(msgspec.Struct):
             now.candidate_bad - before.candidate_bad,
             now.stable - before.stable,
             now.stable_bad - before.stable_bad,
+            now.candidate_at_risk - before.candidate_at_risk,
+            now.stable_at_risk - before.stable_at_risk,
         )
 
     def span_seconds(self) -> int:
@@ -80,11 +83,12 @@ class Late(msgspec.Struct):
         if not self.detector.is_alarm():
             return False
         risen = self.risen()
-        before = old_rate if self.is_alone or not risen.stable else risen.stable_rate
+        is_alone = self.is_alone or not risen.stable
+        excess = risen.candidate_rate - old_rate if is_alone else risen.excess()
         return (
             risen.candidate_bad >= settings.minimum_bad
             and self.span_seconds() >= settings.minimum_bad_seconds
-            and risen.candidate_rate - before >= settings.error_excess
+            and excess >= settings.error_excess
         )
 
     def _likeliest(self) -> Rise:
@@ -99,7 +103,9 @@ class Late(msgspec.Struct):
             self.detector.idle(min(second - self.newest - 1, _LONGEST_IDLE))
         self.newest = second if self.newest is None else max(self.newest, second)
 
-    def _take(self, second: int, counts: Counts, gains: list[float], *, is_alone: bool) -> None:
+    def _take(
+        self, second: int, counts: Counts, gains: list[float], at_risk: AtRisk, *, is_alone: bool
+    ) -> None:
         self.is_alone = is_alone
         if counts.candidate_bad:
             self.bad_at = max(self.bad_at, second)
@@ -107,7 +113,8 @@ class Late(msgspec.Struct):
             if rise.ln <= 0.0 < gain:
                 rise.since, rise.before = second, msgspec.structs.replace(self.counts)
             rise.ln = max(rise.ln + gain, 0.0)
-        self.counts.add(counts.candidate, counts.candidate_bad, counts.stable, counts.stable_bad)
+        new = (counts.candidate, counts.candidate_bad, counts.stable, counts.stable_bad)
+        self.counts.add(*new, at_risk)
 
 
 def old_rate(settings: JudgeSettings, baseline: Baseline, seen: Counts) -> float:

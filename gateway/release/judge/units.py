@@ -20,7 +20,9 @@ _MOST_ALIKE = 1.4
 MOST_UNITS = 20_000
 MOST_TIMED = 8_000
 FIRST_BITS = 0xFFFF_FFFF  # of a hash: those that workers tell of who is there
-MOST_PRESENT = 4_096  # what they are thinned by is known within 2 %, far less than any effect
+MOST_PRESENT = 16_384  # of more, how many there are is known within 1 %, less than any effect
+# So long after users were dealt workers may not have told anew of everybody who is there.
+PRESENT_SECONDS = 20
 
 
 class DistinctUnits(msgspec.Struct):
@@ -69,21 +71,24 @@ class Present(msgspec.Struct):
 
     They are what first ones are compared by. Whoever asks all day and is always content must count
     no more than one who asks once, or the version that he is on looks good by him alone.
+
+    Each version is thinned for itself and counted in full: else few would be left of a small share.
     """
 
     of: dict[bool, DistinctUnits] = msgspec.field(default_factory=dict)
 
-    def meet(self, units: Iterable[int], counted: DistinctUnits, *, is_candidate: bool) -> None:
-        """These are on that version, and no more on the other; not those that are counted."""
+    def meet(self, units: Iterable[int], *, is_candidate: bool) -> None:
+        """These are on that version, and no more on the other."""
         here = self.of.setdefault(is_candidate, DistinctUnits())
-        new = here.new((unit for unit in units if not counted.is_counted(unit)), MOST_PRESENT)
+        new = here.new(map(_turned, units), MOST_PRESENT)
         there = self.of.get(not is_candidate)
         if there is not None:
             there.seen -= new
 
     def leave(self, units: Iterable[int]) -> None:
+        turned = [_turned(unit) for unit in units]
         for present in self.of.values():
-            present.seen.difference_update(units)
+            present.seen.difference_update(turned)
 
     def about(self, *, is_candidate: bool) -> int:
         present = self.of.get(is_candidate)
@@ -91,6 +96,11 @@ class Present(msgspec.Struct):
 
     def clear(self) -> None:
         self.of.clear()
+
+
+def _turned(unit: int) -> int:
+    """The upper bits of 32 below: by the lower ones workers have thinned them already."""
+    return (unit >> 16 | unit << 16) & FIRST_BITS
 
 
 class Once(msgspec.Struct):
@@ -106,15 +116,24 @@ class Once(msgspec.Struct):
     is_due: bool = False  # users were dealt, and the epoch is too short to be over
     # By family: who gave a bad rating in this release, to whichever version.
     unhappy: dict[str, DistinctUnits] = msgspec.field(default_factory=dict)
-    # Since users were dealt: who may fail, by family who may rate badly, and who has failed.
+    # Since anybody has moved: who may fail, and by family who may rate badly; who has failed since
+    # users were dealt.
+    present_from: int = 0
     may_fail: Present = msgspec.field(default_factory=Present)
     may_rate: dict[str, Present] = msgspec.field(default_factory=dict)
     failed: DistinctUnits = msgspec.field(default_factory=DistinctUnits)
 
     def meet(self, units: Iterable[int], failed: Iterable[int], *, is_candidate: bool) -> None:
         """Units that asked, and those that failed."""
-        self.may_fail.meet(units, self.failed, is_candidate=is_candidate)
-        self.may_fail.leave(self.failed.new((unit & FIRST_BITS for unit in failed), MOST_TIMED))
+        gone = self.failed.seen
+        self.may_fail.meet((unit for unit in units if unit not in gone), is_candidate=is_candidate)
+        out = [unit & FIRST_BITS for unit in failed]
+        self.failed.new(out)
+        self.may_fail.leave(out)
+
+    def is_present(self, now: int) -> bool:
+        """Whether it is known who is there."""
+        return now >= self.present_from
 
     def time(self, units: Iterable[int], *, is_candidate: bool) -> set[int]:
         """Those of the units that are to be timed now.
@@ -138,7 +157,7 @@ class Once(msgspec.Struct):
         counted = self.unhappy.setdefault(family, DistinctUnits())
         may = [unit for unit in is_bad if not counted.is_counted(unit)]
         present = self.may_rate.setdefault(family, Present())
-        present.meet(may, counted, is_candidate=is_candidate)
+        present.meet(may, is_candidate=is_candidate)
         unhappy = [unit for unit in may if is_bad[unit]]
         present.leave(unhappy)
         return len(may), counted.count_new(unhappy)
@@ -152,6 +171,7 @@ class Once(msgspec.Struct):
 
     def set_back(self, now: int) -> None:
         """The clock was wrong: the epoch began now at the latest."""
+        self.present_from = min(self.present_from, now + PRESENT_SECONDS)
         if self.began is not None:
             self.began = min(self.began, now)
 
@@ -174,13 +194,16 @@ class Once(msgspec.Struct):
         the same ones again and again, which is what must not be. Nor is an epoch worth anything
         that is shorter than `least`: each that was must find more than the one before.
         """
+        # Who came once stays among those who are there, by the share of his day: so they are met
+        # anew whenever it is another one.
+        self.present_from = at + PRESENT_SECONDS
+        self.may_fail.clear()
+        for present in self.may_rate.values():
+            present.clear()
         if self.share is not None and not are_dealt(self.share, share):
             return
         self.share = share
-        self.may_fail.clear()
         self.failed.clear()
-        for present in self.may_rate.values():
-            present.clear()
         if self._has_timed and self.began is not None and at - self.began < least:
             self.is_due = True
         else:

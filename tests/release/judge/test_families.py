@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gateway.release.judge.baseline import Baseline
-from gateway.release.judge.counts import Counts
+from gateway.release.judge.counts import AtRisk, Counts
 from gateway.release.judge.families import (
     MOST_PAST,
     LatencyFamily,
@@ -78,6 +78,17 @@ def test_the_excess_is_that_of_the_present_rise_not_of_the_good_hours_before() -
     assert family.counts.excess() < SETTINGS.error_excess
     assert family.may_roll_back(SETTINGS)
     assert family.span_seconds() <= 20
+
+
+def test_who_is_always_content_does_not_hide_how_bad_it_is_for_others() -> None:
+    """Two of thirty fail, but twenty-odd of those are robots: of the people it is two of nine."""
+    family = RateFamily()
+    for second in range(10):
+        counts = Counts(30, 2, 60, 1)
+        family.observe(second, 0.1, counts, 1, at_risk=AtRisk(10, 90))
+    assert family.rise.excess() == pytest.approx(2 / 9 - 1 / 81)
+    plain = Counts(300, 20, 600, 10)
+    assert plain.excess() == pytest.approx(20 / 300 - 10 / 600)
 
 
 def test_its_span_is_the_time_in_which_the_evidence_rose() -> None:

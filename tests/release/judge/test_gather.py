@@ -308,6 +308,16 @@ def test_latency_goes_on_when_a_clock_that_was_ahead_is_put_right() -> None:
     assert gather.state().arrived == {}
 
 
+def test_a_clock_that_was_ahead_while_the_candidate_warmed_up_keeps_nobody_waiting() -> None:
+    gather = gatherer(AT_ONCE, TIMED)
+    gather.add(arrivals(START + 3600, 4, 96, total={-10: 96}))
+    gather.close(START + 3610)
+    gather.close(START + 10)
+    state = gather.state()
+    assert state.warm_from is not None and state.first_arrival is not None
+    assert max(state.warm_from, state.first_arrival, state.closed) <= START + 10
+
+
 def test_clocks_of_two_leaders_that_differ_by_little_are_as_the_later_one_says() -> None:
     gather = gatherer(AT_ONCE, TIMED)
     gather.close(START + 5)

@@ -192,6 +192,13 @@ def test_a_hanging_candidate_is_found_though_nothing_of_it_ever_ends() -> None:
     assert judge.alarms_of("latency") == (True, True)
 
 
+def test_silence_is_noticed_after_a_clock_that_was_ahead() -> None:
+    judge = judge_of(answers(START + 3600, (20, 0), (180, 0)))
+    judge.evidence(START + 0.0, 10.0)
+    told = judge.evidence(START + 600.0, 10.0)
+    assert any("no request" in one for one in told.missing)
+
+
 # Units.
 
 
