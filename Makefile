@@ -59,7 +59,7 @@ $(PEERS)/peers.stamp: loadtests/peers/requirements.txt | $(BIN)/python
 	@touch $@
 
 # In environments of its own, made with a Python that is worth measuring: loadtests/interpreter.py.
-bench:  ## compare with other proxies; takes three quarters of an hour
+bench:  ## compare with other proxies; takes half an hour
 	@sh loadtests/peers/debian.sh
 	@python=$$($(PYTHON) loadtests/interpreter.py) \
 		&& $(MAKE) --no-print-directory measured PYTHON="$$python" VENV=$(MEASURED)
