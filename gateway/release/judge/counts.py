@@ -43,7 +43,7 @@ class Counts(msgspec.Struct):
         self.stable_at_risk += at_risk.stable
 
     def at_risk(self, candidate: int, stable: int) -> AtRisk:
-        """Of units that may still be bad, and those that were now; of all, if none are known."""
+        """Of the units that are there, and those that were bad; of all, if none are known."""
         if not candidate + stable:
             return AtRisk(self.candidate, self.stable)
         return AtRisk(candidate + self.candidate_bad, stable + self.stable_bad)

@@ -141,7 +141,7 @@ class Accumulator:
                 continue
             if cell.version in (self._candidate, self._stable) and self._is_by_unit:
                 is_candidate = cell.version == self._candidate
-                self._state.once.meet(cell.first_units, cell.bad_units, is_candidate=is_candidate)
+                self._state.once.meet(cell.first_units, is_candidate=is_candidate)
             if cell.version == self._candidate:
                 ended.has_bad = ended.has_bad or cell.bad > 0
                 _add_ended(ended.answers.candidate, cell)

@@ -67,10 +67,11 @@ class DistinctUnits(msgspec.Struct):
 
 
 class Present(msgspec.Struct):
-    """The units on each version that may still have their first bad answer, or rating.
+    """The units on each version: what first bad answers, or ratings, are compared by.
 
-    They are what first ones are compared by. Whoever asks all day and is always content must count
-    no more than one who asks once, or the version that he is on looks good by him alone.
+    Whoever asks all day and is always content must count no more than one who asks once, or the
+    version that he is on looks good by him alone. Who has failed stays among them: where nearly all
+    fail, a small version would have nobody left, and its next failure seem to be a wonder.
 
     Each version is thinned for itself and counted in full: else few would be left of a small share.
     """
@@ -84,11 +85,6 @@ class Present(msgspec.Struct):
         there = self.of.get(not is_candidate)
         if there is not None:
             there.seen -= new
-
-    def leave(self, units: Iterable[int]) -> None:
-        turned = [_turned(unit) for unit in units]
-        for present in self.of.values():
-            present.seen.difference_update(turned)
 
     def about(self, *, is_candidate: bool) -> int:
         present = self.of.get(is_candidate)
@@ -116,20 +112,14 @@ class Once(msgspec.Struct):
     is_due: bool = False  # users were dealt, and the epoch is too short to be over
     # By family: who gave a bad rating in this release, to whichever version.
     unhappy: dict[str, DistinctUnits] = msgspec.field(default_factory=dict)
-    # Since anybody has moved: who may fail, and by family who may rate badly; who has failed since
-    # users were dealt.
+    # Since anybody has moved: who asked, and by family who rated.
     present_from: int = 0
     may_fail: Present = msgspec.field(default_factory=Present)
     may_rate: dict[str, Present] = msgspec.field(default_factory=dict)
-    failed: DistinctUnits = msgspec.field(default_factory=DistinctUnits)
 
-    def meet(self, units: Iterable[int], failed: Iterable[int], *, is_candidate: bool) -> None:
-        """Units that asked, and those that failed."""
-        gone = self.failed.seen
-        self.may_fail.meet((unit for unit in units if unit not in gone), is_candidate=is_candidate)
-        out = [unit & FIRST_BITS for unit in failed]
-        self.failed.new(out)
-        self.may_fail.leave(out)
+    def meet(self, units: Iterable[int], *, is_candidate: bool) -> None:
+        """Units that asked."""
+        self.may_fail.meet(units, is_candidate=is_candidate)
 
     def is_present(self, now: int) -> bool:
         """Whether it is known who is there."""
@@ -158,9 +148,7 @@ class Once(msgspec.Struct):
         may = [unit for unit in is_bad if not counted.is_counted(unit)]
         present = self.may_rate.setdefault(family, Present())
         present.meet(may, is_candidate=is_candidate)
-        unhappy = [unit for unit in may if is_bad[unit]]
-        present.leave(unhappy)
-        return len(may), counted.count_new(unhappy)
+        return len(may), counted.count_new(unit for unit in may if is_bad[unit])
 
     def tick(self, now: int, seconds: int, least: int = 0) -> None:
         """Another epoch begins when this one lasted so long, or `least` when users were dealt."""
@@ -203,7 +191,6 @@ class Once(msgspec.Struct):
         if self.share is not None and not are_dealt(self.share, share):
             return
         self.share = share
-        self.failed.clear()
         if self._has_timed and self.began is not None and at - self.began < least:
             self.is_due = True
         else:

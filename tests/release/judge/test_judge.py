@@ -283,6 +283,32 @@ def test_a_user_who_asks_all_day_and_is_always_content_makes_no_version_look_bad
     assert judge.evidence(START + 1200.0, 50.0).families
 
 
+@pytest.mark.parametrize("kind", ["errors", "feedback"])
+@pytest.mark.parametrize("seed", range(6))
+def test_where_nearly_everybody_is_unhappy_the_small_version_is_not_to_blame(
+    seed: int, kind: str
+) -> None:
+    """As in an outage of both, or where people rate only what they do not like."""
+    dice = Random(seed)
+    gather = Accumulator("chat", "v2", "v1", BY_UNIT, QUIET)
+    judge = Judge(BY_UNIT, QUIET)
+    gather.split(START, 0.05)
+    for second in range(START, START + 900):
+        user, bad = dice.getrandbits(32), dice.random() < 0.95
+        version = "v2" if dice.random() < 0.05 else "v1"
+        told = CellCounts(second, "chat", version, arrived=1, finished=1, units=1)
+        told.first_units = [user]
+        events = []
+        if kind == "feedback":
+            events.append(EventCounts(second, "chat", version, kind, 1, int(bad), [(user, bad)]))
+        elif bad:
+            told.bad, told.bad_units = 1, [user]
+        gather.add(Batch(f"{second}", "g", second, (told,), tuple(events)))
+        for stratum in gather.close(second + 1, ["g"]):
+            judge.observe(stratum)
+        assert judge.alarms_of(kind)[1] is False
+
+
 def test_a_late_stratum_of_the_stage_before_begins_no_stage() -> None:
     judge = judge_of(units(START, [7], []), units(START + 5, [8], [], 0.2), settings=BY_UNIT)
     judge.observe(units(START + 1, [9], [], weight=0.1))

@@ -136,37 +136,29 @@ def present(once: Once) -> tuple[int, int]:
 def test_who_may_fail_counts_as_one_however_often_he_asks() -> None:
     once = Once()
     for _ in range(3):
-        once.meet([1, 2], [], is_candidate=True)
-        once.meet([3], [], is_candidate=False)
+        once.meet([1, 2], is_candidate=True)
+        once.meet([3], is_candidate=False)
     assert present(once) == (2, 1)
-
-
-def test_who_has_failed_may_fail_no_more_though_he_is_told_of_again() -> None:
-    once = Once()
-    once.meet([1, 2], [(5 << 32) + 2], is_candidate=True)  # of bad units all bits are told
-    once.meet([2], [], is_candidate=True)
-    once.meet([2], [], is_candidate=False)
-    assert present(once) == (1, 0)
 
 
 def test_who_has_moved_is_on_the_other_version_only() -> None:
     once = Once()
-    once.meet([1, 2, 3], [], is_candidate=False)
-    once.meet([3], [], is_candidate=True)
+    once.meet([1, 2, 3], is_candidate=False)
+    once.meet([3], is_candidate=True)
     assert present(once) == (1, 2)
 
 
-def test_when_users_are_dealt_they_are_to_be_met_again_and_may_fail_again() -> None:
+def test_when_the_weight_moves_units_are_to_be_met_again() -> None:
     once = Once()
     once.split(0, 0.05)
-    once.meet([1, 2], [2], is_candidate=True)
+    once.meet([1, 2], is_candidate=True)
     once.split(100, 0.06)  # hardly anybody moves
     assert present(once) == (0, 0)
-    once.meet([1, 2], [], is_candidate=True)
-    assert present(once) == (1, 0)
+    once.meet([1, 2], is_candidate=True)
+    assert present(once) == (2, 0)
     assert (once.is_present(119), once.is_present(120)) == (False, True)
     once.split(200, 0.25)
-    once.meet([2], [], is_candidate=True)
+    once.meet([2], is_candidate=True)
     assert present(once) == (1, 0)
     once.set_back(50)
     assert once.is_present(70)
@@ -177,24 +169,14 @@ def test_who_was_thinned_by_workers_is_not_thinned_by_the_same_bits() -> None:
     dice, once = Random(3), Once()
     told = [unit for unit in (dice.getrandbits(32) for _ in range(800_000)) if not unit & 7]
     for n, unit in enumerate(told):
-        once.meet([unit], [], is_candidate=n % 50 == 0)
-    candidate, stable = present(once)
-    assert abs(candidate / (candidate + stable) - 0.02) < 0.0006
-
-
-def test_who_failed_beyond_what_is_remembered_counts_on_both_versions_alike() -> None:
-    dice, once = Random(4), Once()
-    once.meet([], [dice.getrandbits(32) for _ in range(2 * units.MOST_UNITS)], is_candidate=False)
-    assert once.failed.mask
-    for n in range(100_000):
-        once.meet([dice.getrandbits(32)], [], is_candidate=n % 50 == 0)
+        once.meet([unit], is_candidate=n % 50 == 0)
     candidate, stable = present(once)
     assert abs(candidate / (candidate + stable) - 0.02) < 0.0006
 
 
 def test_of_many_who_may_fail_about_as_many_are_told() -> None:
     dice, once = Random(2), Once()
-    once.meet([dice.getrandbits(32) for _ in range(50_000)], [], is_candidate=False)
+    once.meet([dice.getrandbits(32) for _ in range(50_000)], is_candidate=False)
     held = once.may_fail.of[False]
     assert len(held.seen) <= units.MOST_PRESENT
     assert abs(present(once)[1] - 50_000) < 50_000 * 0.03  # three times what chance makes of it
@@ -207,7 +189,7 @@ def test_who_may_rate_counts_as_one_however_content_he_is() -> None:
         rated(once, (3, False), is_candidate=False)
     rated(once, (2, True))
     raters = once.may_rate["feedback"]
-    assert (raters.about(is_candidate=True), raters.about(is_candidate=False)) == (1, 1)
+    assert (raters.about(is_candidate=True), raters.about(is_candidate=False)) == (2, 1)
     once.split(0, 0.5)
     assert (raters.about(is_candidate=True), raters.about(is_candidate=False)) == (0, 0)
     assert rated(once, (2, False), (4, False)) == (1, 0)  # once unhappy, always
