@@ -22,7 +22,7 @@ from gateway.release.judge.settings import JudgeSettings
 from gateway.release.statistics.latency import Slower
 from gateway.release.statistics.planner import detect_seconds
 from gateway.release.statistics.split import ln_mismatch
-from loadtests.simulate import releases, robots, times, unruly
+from loadtests.simulate import releases, robots, times, unruly, visitors
 from loadtests.simulate.world import (
     HOURS_2,
     RATE,
@@ -460,6 +460,9 @@ def _robot_scenarios(alarm: Limit, at: Limit) -> tuple[Scenario, ...]:
     ) -> Callable[[Random], Outcome]:
         return lambda dice: robots.robots_ask(dice, settings, guests, share, worse, family)
 
+    def visited(bad: float, family: str) -> Callable[[Random], Outcome]:
+        return lambda dice: visitors.visitors_come(dice, settings, bad, 0.05, family)
+
     most = Limit("rolled back", percent("found"), inf, "", "%", 90.0)
     cases = (
         ((60, 1), 0.5, 1.0, "equal", (alarm,)),
@@ -467,7 +470,18 @@ def _robot_scenarios(alarm: Limit, at: Limit) -> tuple[Scenario, ...]:
         # Many have failed before: a first time comes once.
         ((200, 3), 0.25, 3.0, "x3", (most, at)),
     )
-    return tuple(
+    once_come = tuple(
+        Scenario(
+            "12",
+            f"visitors who come once, {bad:.0%} bad, equal, 5%, {family}",
+            200,
+            visited(bad, family),
+            (alarm,),
+        )
+        for family in (robots.ERRORS, robots.FEEDBACK)
+        for bad in (0.5, 0.95)
+    )
+    return once_come + tuple(
         Scenario(
             "12",
             f"{guests[0]} people, {guests[1]} robots never bad, {how}, {share:.0%}, {family}",

@@ -101,12 +101,17 @@ def markdown(rows: Sequence[Row], before: str) -> str:
     """The table with these rows; other rows of the table `before` stay."""
     lines: dict[str, str] = {}
     for line in before.splitlines():
-        cells = line.strip("| ").split(" | ")
+        cells = _cells_of(line)
         if len(cells) == _CELLS and cells[0].isdigit():
             lines[cells[1]] = line
     for row in rows:
         cells = row.cells().split(" | ")
         lines[cells[1]] = f"| {row.cells()} |"
     # The sort keeps the order within one scenario.
-    ordered = sorted(lines.values(), key=lambda line: int(line.strip("| ").split(" | ")[0]))
+    ordered = sorted(lines.values(), key=lambda line: int(_cells_of(line)[0]))
     return HEAD + "".join(f"{line}\n" for line in ordered)
+
+
+def _cells_of(line: str) -> list[str]:
+    """The last ones may be empty."""
+    return line.removeprefix("| ").removesuffix(" |").split(" | ")

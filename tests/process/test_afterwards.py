@@ -109,6 +109,7 @@ def gateway(
         own_store.execute("SADD", "gray:routes", name)
     with Gateway(tmp_path_factory.mktemp("afterwards") / "gw", own_store) as gateway:
         wait_until(lambda: asked(gateway, "mirrored", 999_999)[0] == 200, "requests are served")
+        wait_until(lambda: judged(gateway) == 1, "that one is compared")
         yield gateway
 
 

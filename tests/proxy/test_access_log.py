@@ -307,7 +307,7 @@ async def test_retries_and_failover_are_told(begin: Begin) -> None:
     logged = await begin()
     dead = f"http://127.0.0.1:{closed_port()}"
     logged.side.use_urls(dead, logged.side.model.url, retries=1)
-    for _ in range(8):
+    for _ in range(64):
         assert (await logged.side.ask()).status == 200
     lines = await logged.lines()
     assert {line.get("retries") for line in lines} <= {None, 1}

@@ -6,9 +6,14 @@ from typing import NamedTuple
 
 import msgspec
 
+AT_RISK_EACH = 1_000_000  # shares are told this finely
+
 
 class AtRisk(NamedTuple):
-    """Of whom a bad one could have been, on both versions, where that is not who was counted."""
+    """Of whom the bad ones could have been, where that is not who was counted.
+
+    Each of them adds `AT_RISK_EACH`, parted by who was on which version.
+    """
 
     candidate: int
     stable: int
@@ -41,12 +46,6 @@ class Counts(msgspec.Struct):
         self.stable_bad += stable_bad
         self.candidate_at_risk += at_risk.candidate
         self.stable_at_risk += at_risk.stable
-
-    def at_risk(self, candidate: int, stable: int) -> AtRisk:
-        """Of the units that are there, and those that were bad; of all, if none are known."""
-        if not candidate + stable:
-            return AtRisk(self.candidate, self.stable)
-        return AtRisk(candidate + self.candidate_bad, stable + self.stable_bad)
 
     @property
     def candidate_rate(self) -> float:

@@ -141,7 +141,7 @@ class Accumulator:
                 continue
             if cell.version in (self._candidate, self._stable) and self._is_by_unit:
                 is_candidate = cell.version == self._candidate
-                self._state.once.meet(cell.first_units, is_candidate=is_candidate)
+                self._meet(ended.answers, cell, is_candidate=is_candidate)
             if cell.version == self._candidate:
                 ended.has_bad = ended.has_bad or cell.bad > 0
                 _add_ended(ended.answers.candidate, cell)
@@ -218,28 +218,39 @@ class Accumulator:
 
     # What ended.
 
+    def _meet(self, answers: Answers, cell: Cell, *, is_candidate: bool) -> None:
+        once = self._state.once
+        at_risk = once.meet(cell.first_units, cell.bad_units, is_candidate=is_candidate)
+        answers.candidate.at_risk += at_risk.candidate
+        answers.stable.at_risk += at_risk.stable
+
     def _add_events(self, ended: Ended, events: Events) -> None:
         is_self = events.family == _STABLE_SELF
         family = _SHADOW if is_self else events.family
         pair = ended.events.setdefault(family, EventPair(family=family))
         if events.version == self._candidate and not is_self:
-            n, bad = self._counted(events, is_candidate=True)
+            n, bad = self._counted(pair, events, is_candidate=True)
             pair.candidate_n += n
             pair.candidate_bad += bad
             pair.bad_seconds = int(pair.candidate_bad > 0)
         elif events.version == self._stable or is_self:
-            n, bad = self._counted(events, is_candidate=False)
+            n, bad = self._counted(pair, events, is_candidate=False)
             pair.stable_n += n
             pair.stable_bad += bad
 
-    def _counted(self, events: Events, *, is_candidate: bool) -> tuple[int, int]:
+    def _counted(self, pair: EventPair, events: Events, *, is_candidate: bool) -> tuple[int, int]:
         """How many there are, and how many of them bad; where units stay, bad once for each.
 
         A shadow is no matter of units: what is mirrored is drawn request by request.
         """
         if not self._is_by_unit or events.family in (_SHADOW, _STABLE_SELF):
             return events.n, events.bad
-        return self._state.once.rate(events.family, events.rated, is_candidate=is_candidate)
+        n, bad, at_risk = self._state.once.rate(
+            events.family, events.rated, is_candidate=is_candidate
+        )
+        pair.candidate_at_risk += at_risk.candidate
+        pair.stable_at_risk += at_risk.stable
+        return n, bad
 
     def _close_ended(self, second: int, ended: Ended) -> list[Stratum]:
         state, settings = self._state, self._settings
@@ -247,7 +258,6 @@ class Accumulator:
         answers = ended.answers
         answers.is_split_known = self._is_settled(second)
         answers.candidate.bad_seconds = int(ended.has_bad)
-        self._tell_at_risk(ended)
         # Late ones are complete as they are: the seconds beside them have gone.
         least = 0 if second <= state.closed else settings.stratum_requests
         state.closed = max(state.closed, second)
@@ -263,17 +273,6 @@ class Accumulator:
             told = state.events.push(name, second, share, pair, least, longest)
             strata += map(_event_stratum, told)
         return strata
-
-    def _tell_at_risk(self, ended: Ended) -> None:
-        once = self._state.once
-        if not once.is_present(self._state.now):
-            return
-        ended.answers.candidate.at_risk = once.may_fail.about(is_candidate=True)
-        ended.answers.stable.at_risk = once.may_fail.about(is_candidate=False)
-        for family, pair in ended.events.items():
-            if (present := once.may_rate.get(family)) is not None:
-                pair.candidate_at_risk = present.about(is_candidate=True)
-                pair.stable_at_risk = present.about(is_candidate=False)
 
     def _expire(self) -> list[Stratum]:
         state, longest = self._state, self._settings.stratum_seconds

@@ -102,7 +102,7 @@ class Judge:
         self._observe_split(stratum)
         margin = error_margin(settings, self._baseline.noise, stratum.weight)
         errors = self._errors_of(candidate, stable)
-        at_risk = errors.at_risk(candidate.at_risk, stable.at_risk)
+        at_risk = _known(candidate.at_risk, stable.at_risk)
         if is_baking:
             self._watch(stratum, errors, margin, at_risk)
         self._rate(ERRORS).observe(
@@ -145,7 +145,9 @@ class Judge:
             stable_bad,
         )
 
-    def _watch(self, stratum: Stratum, errors: Counts, margin: float, at_risk: AtRisk) -> None:
+    def _watch(
+        self, stratum: Stratum, errors: Counts, margin: float, at_risk: AtRisk | None
+    ) -> None:
         if not errors.candidate:
             return
         if self._state.late is None:
@@ -160,7 +162,7 @@ class Judge:
     def _observe_events(self, stratum: Stratum, pair: EventPair) -> None:
         counts = Counts(pair.candidate_n, pair.candidate_bad, pair.stable_n, pair.stable_bad)
         margin = self._settings.rate_margins.get(pair.family, 1.0)
-        at_risk = counts.at_risk(pair.candidate_at_risk, pair.stable_at_risk)
+        at_risk = _known(pair.candidate_at_risk, pair.stable_at_risk)
         self._rate(pair.family).observe(
             stratum.second, stratum.weight, counts, pair.bad_seconds, margin, at_risk=at_risk
         )
@@ -186,3 +188,7 @@ class Judge:
         if family is None:
             family = rates[name] = RateFamily()
         return family
+
+
+def _known(candidate: int, stable: int) -> AtRisk | None:
+    return AtRisk(candidate, stable) if candidate or stable else None

@@ -48,13 +48,12 @@ class Late(msgspec.Struct):
     ) -> None:
         """One stratum with a part held back on the old version."""
         self._pass_to(second)
-        at_risk = at_risk or counts.at_risk(0, 0)
-        candidate, stable = at_risk
+        candidate, stable = at_risk or (counts.candidate, counts.stable)
         bad = counts.candidate_bad + counts.stable_bad
         gains = self.detector.observe(
             candidate, candidate + stable, bad, counts.candidate_bad, margin, noise
         )
-        self._take(second, counts, gains, at_risk, is_alone=False)
+        self._take(second, counts, gains, at_risk or NOBODY, is_alone=False)
 
     def observe_alone(self, second: int, counts: Counts, old_rate: float, noise: float) -> None:
         """One stratum without the old version, of which only the rate is known."""

@@ -21,7 +21,7 @@ class Arm(msgspec.Struct, kw_only=True):
     bad_seconds: int = 0  # different seconds that had a bad answer
     client_errors: int = 0
     units: int = 0  # units that asked, without a bad answer so far
-    at_risk: int = 0  # all that are there, summed over seconds; 0 = not told
+    at_risk: int = 0  # this version's part in `AtRisk`; 0 on both = not told
     bad_units: list[int] = msgspec.field(default_factory=list)  # hashes; repeated between gateways
 
     def add(self, other: Arm) -> None:
@@ -44,7 +44,7 @@ class EventPair(msgspec.Struct, kw_only=True):
     stable_n: int = 0
     stable_bad: int = 0
     bad_seconds: int = 0  # different seconds in which the candidate had a bad one
-    # Where units rate: those that have rated, summed over seconds.
+    # Where units rate: `AtRisk`.
     candidate_at_risk: int = 0
     stable_at_risk: int = 0
 

@@ -13,14 +13,15 @@ from math import inf
 
 import msgspec
 
+from gateway.release.judge.counts import NOBODY, AtRisk
+from gateway.release.judge.present import AGE_SECONDS, FIRST_BITS, Present
+
 # Users are taken for dealt anew when the odds to be on the candidate change by more.
 _MOST_ALIKE = 1.4
 
 # 20,000 hashes are 180 kB in the store, and 8,000 of 32 bits 40 kB.
 MOST_UNITS = 20_000
 MOST_TIMED = 8_000
-FIRST_BITS = 0xFFFF_FFFF  # of a hash: those that workers tell of who is there
-MOST_PRESENT = 16_384  # of more, how many there are is known within 1 %, less than any effect
 # So long after users were dealt workers may not have told anew of everybody who is there.
 PRESENT_SECONDS = 20
 
@@ -56,47 +57,10 @@ class DistinctUnits(msgspec.Struct):
         """Whether it was counted, or is one of those that are left out."""
         return bool(unit & self.mask) or unit in self.seen
 
-    def about(self) -> int:
-        """How many there are, with those that are left out."""
-        return len(self.seen) * (self.mask + 1)
-
     def clear(self) -> None:
         """A new stage: everybody counts once more."""
         self.seen.clear()
         self.mask = 0
-
-
-class Present(msgspec.Struct):
-    """The units on each version: what first bad answers, or ratings, are compared by.
-
-    Whoever asks all day and is always content must count no more than one who asks once, or the
-    version that he is on looks good by him alone. Who has failed stays among them: where nearly all
-    fail, a small version would have nobody left, and its next failure seem to be a wonder.
-
-    Each version is thinned for itself and counted in full: else few would be left of a small share.
-    """
-
-    of: dict[bool, DistinctUnits] = msgspec.field(default_factory=dict)
-
-    def meet(self, units: Iterable[int], *, is_candidate: bool) -> None:
-        """These are on that version, and no more on the other."""
-        here = self.of.setdefault(is_candidate, DistinctUnits())
-        new = here.new(map(_turned, units), MOST_PRESENT)
-        there = self.of.get(not is_candidate)
-        if there is not None:
-            there.seen -= new
-
-    def about(self, *, is_candidate: bool) -> int:
-        present = self.of.get(is_candidate)
-        return 0 if present is None else present.about()
-
-    def clear(self) -> None:
-        self.of.clear()
-
-
-def _turned(unit: int) -> int:
-    """The upper bits of 32 below: by the lower ones workers have thinned them already."""
-    return (unit >> 16 | unit << 16) & FIRST_BITS
 
 
 class Once(msgspec.Struct):
@@ -112,18 +76,25 @@ class Once(msgspec.Struct):
     is_due: bool = False  # users were dealt, and the epoch is too short to be over
     # By family: who gave a bad rating in this release, to whichever version.
     unhappy: dict[str, DistinctUnits] = msgspec.field(default_factory=dict)
-    # Since anybody has moved: who asked, and by family who rated.
+    # Since anybody has moved: who may fail, and by family who may rate badly; who has failed since
+    # users were dealt.
+    now: int = 0
+    aged: int = 0
     present_from: int = 0
     may_fail: Present = msgspec.field(default_factory=Present)
     may_rate: dict[str, Present] = msgspec.field(default_factory=dict)
+    failed: DistinctUnits = msgspec.field(default_factory=DistinctUnits)
 
-    def meet(self, units: Iterable[int], *, is_candidate: bool) -> None:
-        """Units that asked."""
+    def meet(self, units: Iterable[int], failed: Iterable[int], *, is_candidate: bool) -> AtRisk:
+        """Units that asked, and those that failed; of whom these could have been."""
+        units = list(units)
         self.may_fail.meet(units, is_candidate=is_candidate)
+        self.may_fail.leave(unit for unit in units if unit in self.failed.seen)
+        first = self.failed.new(unit & FIRST_BITS for unit in failed)
+        return self._known(self.may_fail.leave(first))
 
-    def is_present(self, now: int) -> bool:
-        """Whether it is known who is there."""
-        return now >= self.present_from
+    def _known(self, at_risk: AtRisk) -> AtRisk:
+        return at_risk if self.now >= self.present_from else NOBODY
 
     def time(self, units: Iterable[int], *, is_candidate: bool) -> set[int]:
         """Those of the units that are to be timed now.
@@ -139,19 +110,28 @@ class Once(msgspec.Struct):
 
     def rate(
         self, family: str, rated: Iterable[tuple[int, bool]], *, is_candidate: bool
-    ) -> tuple[int, int]:
-        """How many of these units may still give their first bad rating, and how many do."""
+    ) -> tuple[int, int, AtRisk]:
+        """How many of these units may still give their first bad rating; how many do, of whom."""
         is_bad: dict[int, bool] = {}
         for unit, bad in rated:
             is_bad[unit] = is_bad.get(unit, False) or bad
         counted = self.unhappy.setdefault(family, DistinctUnits())
         may = [unit for unit in is_bad if not counted.is_counted(unit)]
+        unhappy = counted.new(unit for unit in may if is_bad[unit])
         present = self.may_rate.setdefault(family, Present())
-        present.meet(may, is_candidate=is_candidate)
-        return len(may), counted.count_new(unit for unit in may if is_bad[unit])
+        present.meet(
+            (unit for unit in is_bad if not unit & counted.mask), is_candidate=is_candidate
+        )
+        present.leave(unit for unit in is_bad if unit in counted.seen and unit not in unhappy)
+        return len(may), len(unhappy), self._known(present.leave(unhappy))
 
     def tick(self, now: int, seconds: int, least: int = 0) -> None:
         """Another epoch begins when this one lasted so long, or `least` when users were dealt."""
+        self.now = now
+        if now - self.aged >= AGE_SECONDS:
+            self.aged = now
+            for present in (self.may_fail, *self.may_rate.values()):
+                present.age()
         if self.began is None:
             self.began = now
         elif now - self.began >= (least if self.is_due else seconds):
@@ -159,6 +139,8 @@ class Once(msgspec.Struct):
 
     def set_back(self, now: int) -> None:
         """The clock was wrong: the epoch began now at the latest."""
+        self.now = now
+        self.aged = min(self.aged, now)
         self.present_from = min(self.present_from, now + PRESENT_SECONDS)
         if self.began is not None:
             self.began = min(self.began, now)
@@ -191,6 +173,7 @@ class Once(msgspec.Struct):
         if self.share is not None and not are_dealt(self.share, share):
             return
         self.share = share
+        self.failed.clear()
         if self._has_timed and self.began is not None and at - self.began < least:
             self.is_due = True
         else:

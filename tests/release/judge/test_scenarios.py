@@ -92,6 +92,13 @@ def test_the_table_keeps_the_rows_of_other_scenarios() -> None:
     assert markdown(rows_with(0.0), after) == after
 
 
+def test_the_table_keeps_rows_that_ask_for_nothing() -> None:
+    robots = next(s for s in every_scenario() if "robots" in s.name and "x3" in s.name)
+    before = markdown(rows_of(robots, [{"found": 1.0, "seconds": 82.0}], 0.0), "")
+    assert "82 s" in before
+    assert "82 s" in markdown(rows_with(0.0), before)
+
+
 def test_fewer_runs_than_stated_are_said_to_be_fewer() -> None:
     assert "| 1 of 2,000 |" in rows_with(0.0)[0].cells()
     assert runs_shown(2000, 2000) == "2,000"

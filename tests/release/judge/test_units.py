@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from random import Random
 
-from gateway.metrics.firsts import UNIT_MASK
 from gateway.release.judge import units
+from gateway.release.judge.counts import NOBODY, AtRisk
 from gateway.release.judge.units import DistinctUnits, Once
 
 
@@ -120,7 +120,7 @@ def test_a_unit_rates_until_it_is_unhappy_whichever_version_made_it_so() -> None
     assert rated(once, (1, False), (1, False), (2, False)) == (2, 0)
     assert rated(once, (1, False), (1, True), (3, False)) == (2, 1)
     assert rated(once, (1, True), (1, False), (3, True), is_candidate=False) == (1, 1)
-    assert once.rate("helpful", [(1, True)], is_candidate=True) == (1, 1)
+    assert once.rate("helpful", [(1, True)], is_candidate=True)[:2] == (1, 1)
 
 
 def test_who_is_unhappy_beyond_what_is_remembered_does_not_rate() -> None:
@@ -128,76 +128,74 @@ def test_who_is_unhappy_beyond_what_is_remembered_does_not_rate() -> None:
     assert rated(once, (1, False), (2, False), (3, True), (4, True)) == (2, 1)
 
 
-def present(once: Once) -> tuple[int, int]:
-    """How many may still fail, on the candidate and on stable."""
-    return once.may_fail.about(is_candidate=True), once.may_fail.about(is_candidate=False)
-
-
-def test_who_may_fail_counts_as_one_however_often_he_asks() -> None:
+def test_whom_first_failures_are_compared_by_is_known_a_while_after_the_weight_moved() -> None:
     once = Once()
-    for _ in range(3):
-        once.meet([1, 2], is_candidate=True)
-        once.meet([3], is_candidate=False)
-    assert present(once) == (2, 1)
+    once.split(100, 0.25)
+    once.tick(119, 600)
+    assert once.meet([1, 2], [1], is_candidate=True) == NOBODY
+    assert once.rate("feedback", [(1, True), (2, False)], is_candidate=True)[2] == NOBODY
+    once.tick(120, 600)
+    once.meet([3, 4], [], is_candidate=False)
+    assert once.meet([], [2], is_candidate=True) == AtRisk(500_000, 500_000)
+    once.rate("feedback", [(3, False), (4, False)], is_candidate=False)
+    assert once.rate("feedback", [(2, True)], is_candidate=True)[2] == AtRisk(500_000, 500_000)
 
 
-def test_who_has_moved_is_on_the_other_version_only() -> None:
+def test_when_a_clock_is_set_back_it_is_known_as_soon() -> None:
     once = Once()
-    once.meet([1, 2, 3], is_candidate=False)
-    once.meet([3], is_candidate=True)
-    assert present(once) == (1, 2)
+    once.split(5000, 0.25)
+    once.set_back(50)
+    once.tick(70, 600)
+    assert once.meet([1], [1], is_candidate=True) == AtRisk(1_000_000, 0)
 
 
-def test_when_the_weight_moves_units_are_to_be_met_again() -> None:
+def test_who_has_failed_fails_for_the_first_time_no_more_until_users_are_dealt() -> None:
     once = Once()
     once.split(0, 0.05)
-    once.meet([1, 2], is_candidate=True)
+    once.tick(50, 600)
+    once.meet([2], [], is_candidate=False)
+    once.meet([1], [(5 << 32) + 1], is_candidate=True)  # of bad units all bits are told
+    assert once.meet([1], [1], is_candidate=True) == NOBODY
     once.split(100, 0.06)  # hardly anybody moves
-    assert present(once) == (0, 0)
-    once.meet([1, 2], is_candidate=True)
-    assert present(once) == (2, 0)
-    assert (once.is_present(119), once.is_present(120)) == (False, True)
+    once.tick(150, 600)
+    assert once.meet([1], [1], is_candidate=True) == NOBODY
     once.split(200, 0.25)
-    once.meet([2], is_candidate=True)
-    assert present(once) == (1, 0)
-    once.set_back(50)
-    assert once.is_present(70)
+    once.tick(250, 600)
+    assert once.meet([1], [1], is_candidate=True) == AtRisk(1_000_000, 0)
 
 
-def test_who_was_thinned_by_workers_is_not_thinned_by_the_same_bits() -> None:
-    """Stable is above what is remembered, the candidate is not: both are known in full."""
-    dice, once = Random(3), Once()
-    told = [unit for unit in (dice.getrandbits(32) for _ in range(800_000)) if not unit & 7]
-    for n, unit in enumerate(told):
-        once.meet([unit], is_candidate=n % 50 == 0)
-    candidate, stable = present(once)
+def test_who_failed_is_not_among_the_old_ones_though_he_is_met_anew() -> None:
+    once = Once()
+    once.split(0, 0.05)
+    once.meet([1, 2, 3, 4], [1, 2, 3], is_candidate=True)
+    once.split(100, 0.06)
+    once.meet([1, 2, 3, 4], [], is_candidate=True)
+    once.meet([5, 6, 7], [], is_candidate=False)
+    for now in (140, 160, 180):
+        once.tick(now, 600)
+    assert once.meet([], [5], is_candidate=False) == AtRisk(250_000, 750_000)
+
+
+def test_who_is_unhappy_is_so_in_every_stage() -> None:
+    once = Once()
+    assert rated(once, (1, False), (2, True)) == (2, 1)
+    once.split(0, 0.5)
+    assert rated(once, (2, False), (4, False)) == (1, 0)
+
+
+def test_who_failed_beyond_what_is_remembered_counts_on_both_versions_alike() -> None:
+    dice, once = Random(4), Once()
+    once.meet([], [dice.getrandbits(32) for _ in range(2 * units.MOST_UNITS)], is_candidate=False)
+    assert once.failed.mask
+    candidate = stable = 0
+    for n in range(100_000):
+        unit = dice.getrandbits(32)
+        at_risk = once.meet([unit], [unit] * (n > 50_000), is_candidate=n % 50 == 0)
+        candidate += at_risk.candidate
+        stable += at_risk.stable
     assert abs(candidate / (candidate + stable) - 0.02) < 0.0006
 
 
-def test_of_many_who_may_fail_about_as_many_are_told() -> None:
-    dice, once = Random(2), Once()
-    once.meet([dice.getrandbits(32) for _ in range(50_000)], is_candidate=False)
-    held = once.may_fail.of[False]
-    assert len(held.seen) <= units.MOST_PRESENT
-    assert abs(present(once)[1] - 50_000) < 50_000 * 0.03  # three times what chance makes of it
-
-
-def test_who_may_rate_counts_as_one_however_content_he_is() -> None:
-    once = Once()
-    for _ in range(3):
-        rated(once, (1, False), (2, False))
-        rated(once, (3, False), is_candidate=False)
-    rated(once, (2, True))
-    raters = once.may_rate["feedback"]
-    assert (raters.about(is_candidate=True), raters.about(is_candidate=False)) == (2, 1)
-    once.split(0, 0.5)
-    assert (raters.about(is_candidate=True), raters.about(is_candidate=False)) == (0, 0)
-    assert rated(once, (2, False), (4, False)) == (1, 0)  # once unhappy, always
-
-
 def rated(once: Once, *ratings: tuple[int, bool], is_candidate: bool = True) -> tuple[int, int]:
-    return once.rate("feedback", ratings, is_candidate=is_candidate)
-
-
-def test_units_are_told_of_by_the_same_bits_everywhere() -> None:
-    assert units.FIRST_BITS == UNIT_MASK
+    n, bad, _ = once.rate("feedback", ratings, is_candidate=is_candidate)
+    return n, bad

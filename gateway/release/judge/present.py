@@ -1,0 +1,124 @@
+"""Who is there, on which version: of whom a first bad answer, or rating, could have been."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from gateway.release.judge.counts import AT_RISK_EACH, AtRisk
+
+FIRST_BITS = 0xFFFF_FFFF  # of a hash: those that workers tell of who is there
+MOST_PRESENT = 16_384  # of more, how many there are is known within 1 %, less than any effect
+LEAST_LEFT = 0.2  # of those who have been here for a while; fewer may be others than who fail
+AGE_SECONDS = 20  # who has been here for so long to twice as long, has been here for a while
+
+
+class Side(msgspec.Struct):
+    """The units on one version; who came lately stands apart from who has been here for a while.
+
+    Each version is thinned for itself: else few would be left of a small share.
+    """
+
+    new: set[int] = msgspec.field(default_factory=set)
+    recent: set[int] = msgspec.field(default_factory=set)
+    old: set[int] = msgspec.field(default_factory=set)
+    gone: set[int] = msgspec.field(default_factory=set)  # whose first bad one has been
+    mask: int = 0
+
+    @property
+    def _all(self) -> tuple[set[int], ...]:
+        return self.old, self.recent, self.gone, self.new
+
+    def meet(self, units: Iterable[int]) -> None:
+        came = {unit for unit in units if not unit & self.mask}
+        self.new |= came.difference(self.old, self.recent, self.gone)
+        while sum(map(len, self._all)) > MOST_PRESENT:
+            self.mask = self.mask << 1 | 1
+            for some in self._all:
+                some.difference_update([one for one in some if one & self.mask])
+
+    def age(self) -> None:
+        self.old |= self.recent
+        self.recent, self.new = self.new, set()
+
+    def leave(self, unit: int) -> None:
+        for some in (self.old, self.recent, self.new):
+            if unit in some:
+                some.remove(unit)
+                self.gone.add(unit)
+
+    def forget(self, units: Iterable[int]) -> None:
+        for some in self._all:
+            some.difference_update(units)
+
+    def met(self) -> int:
+        """All who are here, with those that are left out."""
+        return sum(map(len, self._all)) * (self.mask + 1)
+
+    def left(self) -> int:
+        """Those who have been here for a while and were never bad."""
+        return len(self.old) * (self.mask + 1)
+
+    @property
+    def is_worn(self) -> bool:
+        return len(self.old) < LEAST_LEFT * (len(self.old) + len(self.gone))
+
+
+class Present(msgspec.Struct):
+    """The units on each version: what first bad answers, or ratings, are compared by.
+
+    Whoever asks all day and is always content must count no more than one who asks once, or the
+    version that he is on looks good by him alone.
+
+    Of those who have been here for a while, the next one is any who was not bad yet: counted with
+    the others, a version whose users fail sooner would look the better the longer it lasts. But
+    whoever is bad when he has hardly come is one of all who come. Those who are left may be quite
+    others, as few as never rate badly, and beside few of them on a small version each newcomer
+    would be a wonder.
+    """
+
+    candidate: Side = msgspec.field(default_factory=Side)
+    stable: Side = msgspec.field(default_factory=Side)
+
+    def meet(self, units: Iterable[int], *, is_candidate: bool) -> None:
+        """These are on that version, and no more on the other."""
+        here, there = self.candidate, self.stable
+        if not is_candidate:
+            here, there = there, here
+        turned = set(map(_turned, units))
+        here.meet(turned)
+        there.forget(turned)
+
+    def age(self) -> None:
+        self.candidate.age()
+        self.stable.age()
+
+    def leave(self, units: Iterable[int]) -> AtRisk:
+        """These were bad for the first time; of whom each of them could have been one."""
+        of_all = _share(self.candidate.met(), self.stable.met())
+        of_old = _share(self.candidate.left(), self.stable.left())
+        if self.candidate.is_worn or self.stable.is_worn:
+            of_old = of_all
+        candidate = stable = 0
+        for unit in map(_turned, units):
+            is_old = unit in self.candidate.old or unit in self.stable.old
+            share = of_old if is_old else of_all
+            candidate += share
+            stable += AT_RISK_EACH - share
+            self.candidate.leave(unit)
+            self.stable.leave(unit)
+        return AtRisk(candidate, stable)
+
+    def clear(self) -> None:
+        self.candidate, self.stable = Side(), Side()
+
+
+def _share(candidate: int, stable: int) -> int:
+    total = candidate + stable
+    return round(AT_RISK_EACH * candidate / total) if total else 0
+
+
+def _turned(unit: int) -> int:
+    """The upper bits of 32 below: by the lower ones workers have thinned them already."""
+    return (unit >> 16 | unit << 16) & FIRST_BITS
