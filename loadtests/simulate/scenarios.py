@@ -460,8 +460,8 @@ def _robot_scenarios(alarm: Limit, at: Limit) -> tuple[Scenario, ...]:
     ) -> Callable[[Random], Outcome]:
         return lambda dice: robots.robots_ask(dice, settings, guests, share, worse, family)
 
-    def visited(bad: float, family: str) -> Callable[[Random], Outcome]:
-        return lambda dice: visitors.visitors_come(dice, settings, bad, 0.05, family)
+    def visited(bad: float, family: str, regulars: int) -> Callable[[Random], Outcome]:
+        return lambda dice: visitors.visitors_come(dice, settings, bad, family, regulars)
 
     most = Limit("rolled back", percent("found"), inf, "", "%", 90.0)
     cases = (
@@ -470,16 +470,15 @@ def _robot_scenarios(alarm: Limit, at: Limit) -> tuple[Scenario, ...]:
         # Many have failed before: a first time comes once.
         ((200, 3), 0.25, 3.0, "x3", (most, at)),
     )
+    comers = (
+        (0.5, 0, "visitors who come once, 50% bad, equal, 5%"),
+        (0.95, 0, "visitors who come once, 95% bad, equal, 5%"),
+        (0.8, 100, "visitors who come once, 80% bad, 100 regulars never, equal, 5-6% to and fro"),
+    )
     once_come = tuple(
-        Scenario(
-            "12",
-            f"visitors who come once, {bad:.0%} bad, equal, 5%, {family}",
-            200,
-            visited(bad, family),
-            (alarm,),
-        )
+        Scenario("12", f"{name}, {family}", 200, visited(bad, family, regulars), (alarm,))
         for family in (robots.ERRORS, robots.FEEDBACK)
-        for bad in (0.5, 0.95)
+        for bad, regulars, name in comers
     )
     return once_come + tuple(
         Scenario(

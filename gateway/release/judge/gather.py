@@ -25,7 +25,7 @@ from gateway.release.judge.strata import (
     Stratum,
     TailCounts,
 )
-from gateway.release.judge.units import Once
+from gateway.release.judge.units import Came, Once
 
 WATERMARK_SECONDS = 2
 # So long after a change of weight requests may have been drawn by the old or the new one.
@@ -204,6 +204,15 @@ class Accumulator:
                 share = split
         return share
 
+    def _largest_share_at(self, second: int) -> float:
+        """While gateways learn of a change, one by one, it may be either."""
+        largest = 0.0
+        for since, split in self._state.splits:
+            if int(since) - 1 <= second:
+                is_new = second <= since + UNSETTLED_SECONDS
+                largest = max(largest, split) if is_new else split
+        return largest
+
     def _forget_splits(self) -> None:
         """A bandit changes the weight all day; nothing comes that is so late."""
         splits, oldest = self._state.splits, self._state.now - REMEMBERED_SECONDS
@@ -219,8 +228,11 @@ class Accumulator:
     # What ended.
 
     def _meet(self, answers: Answers, cell: Cell, *, is_candidate: bool) -> None:
-        once = self._state.once
-        at_risk = once.meet(cell.first_units, cell.bad_units, is_candidate=is_candidate)
+        share = self._largest_share_at(cell.second)
+        splits = self._state.splits
+        came = Came(is_candidate, share, bool(splits) and cell.second < int(splits[-1][0]))
+        unnamed = 0 if is_candidate else cell.more_bad_units
+        at_risk = self._state.once.meet(cell.first_units, cell.bad_units, came, unnamed)
         answers.candidate.at_risk += at_risk.candidate
         answers.stable.at_risk += at_risk.stable
 
@@ -386,6 +398,7 @@ def _add_ended(arm: Arm, cell: Cell) -> None:
     arm.client_errors += cell.client_errors
     arm.units += cell.units
     arm.bad_units.extend(cell.bad_units)
+    arm.more_bad_units += cell.more_bad_units
 
 
 def _stratum(held: Pending[Answers]) -> Stratum:

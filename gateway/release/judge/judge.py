@@ -121,7 +121,7 @@ class Judge:
         self._rate(CLIENT_ERRORS).observe(stratum.second, stratum.weight, refused, seconds)
 
     def _enter_stage(self, stratum: Stratum) -> None:
-        """A unit may fail once in every stage."""
+        """A unit may fail once in every stage, if a worker tells of it again."""
         state = self._state
         if state.first_second is None or stratum.second < state.first_second:
             state.first_second = stratum.second
@@ -136,7 +136,8 @@ class Judge:
             return Counts(candidate.finished, candidate.bad, stable.finished, stable.bad)
         units = self._state.units
         candidate_bad = units.count_new(candidate.bad_units)
-        stable_bad = units.count_new(stable.bad_units)
+        # The candidate's that have no name are left out: who failed elsewhere may be among them.
+        stable_bad = units.count_new(stable.bad_units) + stable.more_bad_units
         # Workers count units each for itself, and may have told of one that failed elsewhere.
         return Counts(
             max(candidate.units, candidate_bad),

@@ -21,6 +21,7 @@ class Cell(Protocol):
     client_errors: int
     units: int
     bad_units: list[int]
+    more_bad_units: int
     half_finished: int
     half_bad: int
     total: dict[int, int]

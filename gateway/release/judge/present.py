@@ -31,8 +31,11 @@ class Side(msgspec.Struct):
         return self.old, self.recent, self.gone, self.new
 
     def meet(self, units: Iterable[int]) -> None:
-        came = {unit for unit in units if not unit & self.mask}
-        self.new |= came.difference(self.old, self.recent, self.gone)
+        old, recent, gone = self.old, self.recent, self.gone
+        for unit in units:
+            is_known = unit in old or unit in recent or unit in gone
+            if not is_known and not unit & self.mask:
+                self.new.add(unit)
         while sum(map(len, self._all)) > MOST_PRESENT:
             self.mask = self.mask << 1 | 1
             for some in self._all:
@@ -73,9 +76,9 @@ class Present(msgspec.Struct):
 
     Of those who have been here for a while, the next one is any who was not bad yet: counted with
     the others, a version whose users fail sooner would look the better the longer it lasts. But
-    whoever is bad when he has hardly come is one of all who come. Those who are left may be quite
-    others, as few as never rate badly, and beside few of them on a small version each newcomer
-    would be a wonder.
+    whoever is bad when he has hardly come is one of all who come, and those are dealt by the
+    weights. Those who are left may be quite others, as few as never fail, and beside few of them
+    on a small version each newcomer would be a wonder.
     """
 
     candidate: Side = msgspec.field(default_factory=Side)
@@ -94,29 +97,53 @@ class Present(msgspec.Struct):
         self.candidate.age()
         self.stable.age()
 
-    def leave(self, units: Iterable[int]) -> AtRisk:
-        """These were bad for the first time; of whom each of them could have been one."""
-        of_all = _share(self.candidate.met(), self.stable.met())
-        of_old = _share(self.candidate.left(), self.stable.left())
+    def part(self) -> int:
+        """The candidate's part of all who are there."""
+        return _part(self.candidate.met(), self.stable.met())
+
+    def leave(self, units: Iterable[int], of_all: int | None = None, drift: float = 1.0) -> AtRisk:
+        """These were bad for the first time; of whom each of them could have been one.
+
+        `of_all` is the candidate's part of all who come, if it is not that of those who are there.
+        `drift` is by how much the odds to be on the candidate have risen since they came.
+        """
+        if of_all is None:
+            of_all = _drifted(self.part(), drift)
+        of_old = _drifted(_part(self.candidate.left(), self.stable.left()), drift)
         if self.candidate.is_worn or self.stable.is_worn:
             of_old = of_all
-        candidate = stable = 0
+        bad = candidate = 0
         for unit in map(_turned, units):
             is_old = unit in self.candidate.old or unit in self.stable.old
-            share = of_old if is_old else of_all
-            candidate += share
-            stable += AT_RISK_EACH - share
+            bad += 1
+            candidate += of_old if is_old else of_all
             self.candidate.leave(unit)
             self.stable.leave(unit)
-        return AtRisk(candidate, stable)
+        return parted(bad, candidate)
 
     def clear(self) -> None:
         self.candidate, self.stable = Side(), Side()
 
 
-def _share(candidate: int, stable: int) -> int:
+def parted(bad: int, candidate: int) -> AtRisk:
+    """So many bad ones, of which so much would be the candidate's."""
+    return AtRisk(candidate, bad * AT_RISK_EACH - candidate)
+
+
+def part_of(share: float) -> int:
+    return round(AT_RISK_EACH * share)
+
+
+def _part(candidate: int, stable: int) -> int:
     total = candidate + stable
-    return round(AT_RISK_EACH * candidate / total) if total else 0
+    return part_of(candidate / total) if total else 0
+
+
+def _drifted(part: int, drift: float) -> int:
+    if drift == 1.0:
+        return part
+    candidate = part * drift
+    return part_of(candidate / (candidate + AT_RISK_EACH - part))
 
 
 def _turned(unit: int) -> int:

@@ -23,6 +23,7 @@ class Arm(msgspec.Struct, kw_only=True):
     units: int = 0  # units that asked, without a bad answer so far
     at_risk: int = 0  # this version's part in `AtRisk`; 0 on both = not told
     bad_units: list[int] = msgspec.field(default_factory=list)  # hashes; repeated between gateways
+    more_bad_units: int = 0  # that have no name, since they were too many
 
     def add(self, other: Arm) -> None:
         self.arrived += other.arrived
@@ -33,6 +34,7 @@ class Arm(msgspec.Struct, kw_only=True):
         self.units += other.units
         self.at_risk += other.at_risk
         self.bad_units.extend(other.bad_units)
+        self.more_bad_units += other.more_bad_units
 
 
 class EventPair(msgspec.Struct, kw_only=True):

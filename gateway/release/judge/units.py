@@ -8,13 +8,14 @@ they are not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from math import inf
+from typing import NamedTuple
 
 import msgspec
 
 from gateway.release.judge.counts import NOBODY, AtRisk
-from gateway.release.judge.present import AGE_SECONDS, FIRST_BITS, Present
+from gateway.release.judge.present import AGE_SECONDS, FIRST_BITS, Present, part_of, parted
 
 # Users are taken for dealt anew when the odds to be on the candidate change by more.
 _MOST_ALIKE = 1.4
@@ -63,6 +64,14 @@ class DistinctUnits(msgspec.Struct):
         self.mask = 0
 
 
+class Came(NamedTuple):
+    """When requests came, and what became of them then."""
+
+    is_candidate: bool
+    share: float  # of the candidate in that second; the larger one, while it changes
+    is_before: bool  # the last change of it
+
+
 class Once(msgspec.Struct):
     """What is counted once for each unit: a time in an epoch, a bad rating in a release."""
 
@@ -76,25 +85,41 @@ class Once(msgspec.Struct):
     is_due: bool = False  # users were dealt, and the epoch is too short to be over
     # By family: who gave a bad rating in this release, to whichever version.
     unhappy: dict[str, DistinctUnits] = msgspec.field(default_factory=dict)
-    # Since anybody has moved: who may fail, and by family who may rate badly; who has failed since
-    # users were dealt.
     now: int = 0
     aged: int = 0
+    # Since anybody has moved: who may fail; from when on they are known.
     present_from: int = 0
     may_fail: Present = msgspec.field(default_factory=Present)
-    may_rate: dict[str, Present] = msgspec.field(default_factory=dict)
+    # Since users were dealt: who has failed; by family, who may rate badly; by how much the odds to
+    # be on the candidate have risen.
     failed: DistinctUnits = msgspec.field(default_factory=DistinctUnits)
+    rated_from: int = 0
+    may_rate: dict[str, Present] = msgspec.field(default_factory=dict)
+    drift: float = 1.0
 
-    def meet(self, units: Iterable[int], failed: Iterable[int], *, is_candidate: bool) -> AtRisk:
-        """Units that asked, and those that failed; of whom these could have been."""
-        units = list(units)
-        self.may_fail.meet(units, is_candidate=is_candidate)
-        self.may_fail.leave(unit for unit in units if unit in self.failed.seen)
+    def meet(
+        self, units: Iterable[int], failed: Collection[int], came: Came, unnamed: int = 0
+    ) -> AtRisk:
+        """Units that asked, and those that failed; of whom these could have been.
+
+        Of those who failed some may have no name, since they were too many.
+        """
         first = self.failed.new(unit & FIRST_BITS for unit in failed)
-        return self._known(self.may_fail.leave(first))
-
-    def _known(self, at_risk: AtRisk) -> AtRisk:
-        return at_risk if self.now >= self.present_from else NOBODY
+        of_all = part_of(came.share)
+        if came.is_before:
+            # They may be on another version by now.
+            self.may_fail.leave(first)
+            bad = len(first) + unnamed
+            return parted(bad, bad * of_all)
+        units = list(units)
+        self.may_fail.meet(units, is_candidate=came.is_candidate)
+        if self.now >= self.present_from:
+            # Where more of them are on the candidate than its weight says, something else has put
+            # them there, and its failures are no wonder.
+            of_all = max(of_all, self.may_fail.part())
+        at_risk = self.may_fail.leave(first, of_all)
+        self.may_fail.leave(unit for unit in units if unit in self.failed.seen)
+        return parted(len(first) + unnamed, at_risk.candidate + unnamed * of_all)
 
     def time(self, units: Iterable[int], *, is_candidate: bool) -> set[int]:
         """Those of the units that are to be timed now.
@@ -123,7 +148,8 @@ class Once(msgspec.Struct):
             (unit for unit in is_bad if not unit & counted.mask), is_candidate=is_candidate
         )
         present.leave(unit for unit in is_bad if unit in counted.seen and unit not in unhappy)
-        return len(may), len(unhappy), self._known(present.leave(unhappy))
+        at_risk = present.leave(unhappy, drift=self.drift)
+        return len(may), len(unhappy), at_risk if self.now >= self.rated_from else NOBODY
 
     def tick(self, now: int, seconds: int, least: int = 0) -> None:
         """Another epoch begins when this one lasted so long, or `least` when users were dealt."""
@@ -142,6 +168,7 @@ class Once(msgspec.Struct):
         self.now = now
         self.aged = min(self.aged, now)
         self.present_from = min(self.present_from, now + PRESENT_SECONDS)
+        self.rated_from = min(self.rated_from, now + PRESENT_SECONDS)
         if self.began is not None:
             self.began = min(self.began, now)
 
@@ -168,12 +195,17 @@ class Once(msgspec.Struct):
         # anew whenever it is another one.
         self.present_from = at + PRESENT_SECONDS
         self.may_fail.clear()
-        for present in self.may_rate.values():
-            present.clear()
         if self.share is not None and not are_dealt(self.share, share):
+            # Ratings come when they like, some an hour later: they are compared by all who rated,
+            # whatever the share is now.
+            self.drift = max(_odds(share) / _odds(self.share), 1.0)
             return
         self.share = share
         self.failed.clear()
+        self.rated_from = self.present_from
+        self.drift = 1.0
+        for present in self.may_rate.values():
+            present.clear()
         if self._has_timed and self.began is not None and at - self.began < least:
             self.is_due = True
         else:

@@ -439,6 +439,48 @@ def test_where_units_stay_each_is_unhappy_once_and_a_shadow_is_no_matter_of_unit
     assert shadow.candidate_n == 30
 
 
+def failed_in(second: int, sent: int, version: str, unit: int, more: int = 0) -> Batch:
+    """One unit whose request of that second has failed by the one in which it is told."""
+    one = cell(version, second, arrived=1, finished=1, bad=1)
+    one.units, one.bad_units, one.more_bad_units = 1 + more, [unit], more
+    return batch(sent, one)
+
+
+def at_risk(strata: list[Stratum]) -> tuple[int, int]:
+    return sum(s.candidate.at_risk for s in strata), sum(s.stable.at_risk for s in strata)
+
+
+def test_who_fails_is_parted_by_the_share_of_when_he_came() -> None:
+    gather = gatherer(BY_UNIT)
+    gather.split(START, 0.5)
+    gather.split(START + 100, 0.05)
+    for number, second in enumerate((START + 50, START + 96, START + 150)):
+        gather.add(failed_in(second, START + 160, STABLE, number))
+    assert at_risk(gather.close(START + 900)) == (1_050_000, 1_950_000)
+
+
+def test_while_gateways_learn_of_a_weight_the_larger_share_counts() -> None:
+    gather = gatherer(BY_UNIT)
+    gather.split(START, 0.05)
+    gather.split(START + 100, 0.25)
+    gather.split(START + 200, 0.05)
+    for number, second in enumerate((98, 99, 103, 199, 203, 204)):
+        gather.add(failed_in(START + second, START + 300 + number, STABLE, number))
+    told = [at_risk([one])[0] for one in gather.close(START + 400)]
+    assert sum(told) == 50_000 + 4 * 250_000 + 50_000
+
+
+def test_failures_of_stable_that_have_no_name_are_parted_and_those_of_the_candidate_left_out() -> (
+    None
+):
+    gather = gatherer(BY_UNIT)
+    gather.split(START, 0.25)
+    gather.add(failed_in(START + 50, START + 50, STABLE, 1, more=3))
+    assert at_risk(gather.close(START + 900)) == (1_000_000, 3_000_000)
+    gather.add(failed_in(START + 950, START + 950, CANDIDATE, 2, more=3))
+    assert at_risk(gather.close(START + 1900)) == (250_000, 750_000)
+
+
 def test_what_was_held_before_an_upgrade_is_not_added_to_what_counts_otherwise() -> None:
     before = gatherer(msgspec.structs.replace(AT_ONCE, stratum_requests=1000), TIMED)
     before.add(arrivals(START, 4, 96, total={-10: 90}))

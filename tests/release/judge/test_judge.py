@@ -6,7 +6,7 @@ from random import Random
 import msgspec
 import pytest
 
-from gateway.metrics.strata import CellCounts, EventCounts
+from gateway.metrics.strata import MOST_BAD_UNITS, CellCounts, EventCounts
 from gateway.release.judge.baseline import Baseline
 from gateway.release.judge.gather import Accumulator
 from gateway.release.judge.judge import Judge
@@ -307,6 +307,31 @@ def test_where_nearly_everybody_is_unhappy_the_small_version_is_not_to_blame(
         for stratum in gather.close(second + 1, ["g"]):
             judge.observe(stratum)
         assert judge.alarms_of(kind)[1] is False
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_in_an_outage_of_both_a_version_with_more_failures_than_names_is_not_the_better_one(
+    is_named: bool,
+) -> None:
+    """For a second or two everybody fails: 2,850 on stable, of whom 1,000 have names."""
+    gather = Accumulator("chat", "v2", "v1", BY_UNIT, QUIET)
+    judge = Judge(BY_UNIT, QUIET)
+    gather.split(START, 0.05)
+    for second in range(START + 60, START + 64):
+        cells = []
+        for version, first, count in (("v2", 0, 150), ("v1", 10_000, 2850)):
+            failed = [second * 100_000 + first + n for n in range(count)]
+            told = CellCounts(second, "chat", version, arrived=count, finished=count, bad=count)
+            told.units = count
+            told.bad_units = failed[: MOST_BAD_UNITS if is_named else 10]
+            told.more_bad_units = count - len(told.bad_units)
+            cells.append(told)
+        gather.add(Batch(f"{second}", "g", second, tuple(cells)))
+        for stratum in gather.close(second + 1, ["g"]):
+            judge.observe(stratum)
+    assert judge.alarms_of("errors") == (False, False)
+    family = judge.evidence(START + 64.0, 5.0).families[0]
+    assert family.candidate_bad == (600 if is_named else 40)
 
 
 def test_a_late_stratum_of_the_stage_before_begins_no_stage() -> None:

@@ -53,6 +53,13 @@ def test_who_came_lately_is_compared_with_all_who_came() -> None:
     assert there.leave([52]) == parts(7, 30)
 
 
+def test_who_came_lately_is_one_of_all_who_come_if_that_is_known() -> None:
+    there = crowd(range(10), range(10, 40))
+    there.meet([50], is_candidate=False)
+    assert there.leave([50, 51], of_all=100_000) == AtRisk(200_000, 1_800_000)
+    assert there.leave([1], of_all=100_000) == parts(10, 30)
+
+
 def test_each_of_several_adds_its_own_part() -> None:
     there = crowd(range(10), range(10, 40))
     there.leave([0, 1, 2, 3, 4])

@@ -4,7 +4,7 @@ from random import Random
 
 from gateway.release.judge import units
 from gateway.release.judge.counts import NOBODY, AtRisk
-from gateway.release.judge.units import DistinctUnits, Once
+from gateway.release.judge.units import Came, DistinctUnits, Once
 
 
 def test_a_unit_counts_once_whichever_gateway_tells_of_it() -> None:
@@ -128,52 +128,117 @@ def test_who_is_unhappy_beyond_what_is_remembered_does_not_rate() -> None:
     assert rated(once, (1, False), (2, False), (3, True), (4, True)) == (2, 1)
 
 
-def test_whom_first_failures_are_compared_by_is_known_a_while_after_the_weight_moved() -> None:
+def came(*, is_candidate: bool, share: float = 0.25, is_before: bool = False) -> Came:
+    return Came(is_candidate, share, is_before)
+
+
+def parts(candidate: float, bad: int = 1) -> AtRisk:
+    """So many bad ones, of which so much would be the candidate's."""
+    return AtRisk(round(1_000_000 * candidate), bad * 1_000_000 - round(1_000_000 * candidate))
+
+
+def test_first_failures_of_those_who_came_lately_are_parted_by_the_share() -> None:
+    once = Once()
+    once.split(0, 0.25)
+    for now in range(60):
+        once.tick(now, 600)
+        once.meet([now], [], came(is_candidate=now == 59))
+    assert once.meet([60, 61], [60], came(is_candidate=False)) == parts(0.25)
+
+
+def test_where_more_are_on_the_candidate_than_its_share_says_they_are_parted_by_that() -> None:
     once = Once()
     once.split(100, 0.25)
+    once.meet([1, 2, 3], [], came(is_candidate=True))
     once.tick(119, 600)
-    assert once.meet([1, 2], [1], is_candidate=True) == NOBODY
-    assert once.rate("feedback", [(1, True), (2, False)], is_candidate=True)[2] == NOBODY
+    assert once.meet([4], [4], came(is_candidate=False)) == parts(0.25)  # too soon to say
     once.tick(120, 600)
-    once.meet([3, 4], [], is_candidate=False)
-    assert once.meet([], [2], is_candidate=True) == AtRisk(500_000, 500_000)
-    once.rate("feedback", [(3, False), (4, False)], is_candidate=False)
-    assert once.rate("feedback", [(2, True)], is_candidate=True)[2] == AtRisk(500_000, 500_000)
+    assert once.meet([5, 6], [5], came(is_candidate=False)) == parts(0.5)
 
 
-def test_when_a_clock_is_set_back_it_is_known_as_soon() -> None:
+def test_who_came_before_the_share_changed_is_parted_by_the_share_of_then() -> None:
     once = Once()
-    once.split(5000, 0.25)
-    once.set_back(50)
-    once.tick(70, 600)
-    assert once.meet([1], [1], is_candidate=True) == AtRisk(1_000_000, 0)
+    once.split(100, 0.05)
+    once.tick(150, 600)
+    once.meet([1, 2, 3], [], came(is_candidate=True))
+    before = came(is_candidate=True, share=0.5, is_before=True)
+    assert once.meet([7], [1, 7], before) == parts(1.0, bad=2)
+    # Where he is now is not known by it, but that he is none who was never bad.
+    assert once.meet([], [2], came(is_candidate=True)) == parts(1.0)
+    for now in (170, 190):
+        once.tick(now, 600)
+    once.meet([4, 5, 6], [], came(is_candidate=False))
+    for now in (210, 230):
+        once.tick(now, 600)
+    assert once.meet([], [3], came(is_candidate=True)) == parts(0.25)
+
+
+def test_those_who_have_no_name_are_parted_as_if_they_had_just_come() -> None:
+    once = Once()
+    assert once.meet([1], [1], came(is_candidate=False), unnamed=3) == parts(1.0, bad=4)
 
 
 def test_who_has_failed_fails_for_the_first_time_no_more_until_users_are_dealt() -> None:
     once = Once()
     once.split(0, 0.05)
-    once.tick(50, 600)
-    once.meet([2], [], is_candidate=False)
-    once.meet([1], [(5 << 32) + 1], is_candidate=True)  # of bad units all bits are told
-    assert once.meet([1], [1], is_candidate=True) == NOBODY
+    # Of bad units all bits are told.
+    assert once.meet([1], [(5 << 32) + 1], came(is_candidate=True)) == parts(0.25)
+    assert once.meet([1], [1], came(is_candidate=True)) == NOBODY
     once.split(100, 0.06)  # hardly anybody moves
-    once.tick(150, 600)
-    assert once.meet([1], [1], is_candidate=True) == NOBODY
+    assert once.meet([1], [1], came(is_candidate=True)) == NOBODY
     once.split(200, 0.25)
-    once.tick(250, 600)
-    assert once.meet([1], [1], is_candidate=True) == AtRisk(1_000_000, 0)
+    assert once.meet([1], [1], came(is_candidate=True)) == parts(0.25)
 
 
 def test_who_failed_is_not_among_the_old_ones_though_he_is_met_anew() -> None:
     once = Once()
     once.split(0, 0.05)
-    once.meet([1, 2, 3, 4], [1, 2, 3], is_candidate=True)
+    once.meet([1, 2, 3, 4], [1, 2, 3], came(is_candidate=True))
     once.split(100, 0.06)
-    once.meet([1, 2, 3, 4], [], is_candidate=True)
-    once.meet([5, 6, 7], [], is_candidate=False)
+    once.meet([1, 2, 3, 4], [], came(is_candidate=True))
+    once.meet([5, 6, 7], [], came(is_candidate=False))
     for now in (140, 160, 180):
         once.tick(now, 600)
-    assert once.meet([], [5], is_candidate=False) == AtRisk(250_000, 750_000)
+    assert once.meet([], [5], came(is_candidate=False)) == parts(0.25)
+
+
+def test_first_bad_ratings_are_parted_by_who_rated_whatever_the_share() -> None:
+    once = Once()
+    once.split(100, 0.5)
+    once.rate("feedback", [(1, False)], is_candidate=True)
+    once.tick(119, 600)
+    assert once.rate("feedback", [(5, True)], is_candidate=False)[2] == NOBODY
+    once.tick(120, 600)
+    once.rate("feedback", [(2, False), (3, False), (4, False)], is_candidate=False)
+    assert once.rate("feedback", [(2, True)], is_candidate=False)[2] == parts(0.2)
+
+
+def test_a_share_that_rises_a_little_raises_the_part_of_those_who_rated() -> None:
+    once = Once()
+    once.split(0, 0.5)
+    once.tick(50, 600)
+    once.rate("feedback", [(1, False)], is_candidate=True)
+    once.rate("feedback", [(2, False), (3, False), (4, False)], is_candidate=False)
+    once.split(60, 0.54)
+    assert once.rate("feedback", [(2, True)], is_candidate=False)[2] == parts(0.281250)
+    once.split(70, 0.48)
+    assert once.rate("feedback", [(3, True)], is_candidate=False)[2] == parts(0.25)
+    for now in (90, 110, 130):
+        once.tick(now, 600)
+    once.split(130, 0.54)  # of those who were there for a while as well: one of two
+    assert once.rate("feedback", [(4, True)], is_candidate=False)[2] == parts(0.54)
+    once.split(140, 0.25)
+    once.tick(160, 600)
+    assert once.rate("feedback", [(6, True)], is_candidate=True)[2] == parts(1.0)
+
+
+def test_when_a_clock_is_set_back_all_is_known_as_soon() -> None:
+    once = Once()
+    once.split(5000, 0.25)
+    once.set_back(50)
+    once.tick(70, 600)
+    assert once.rate("feedback", [(6, True)], is_candidate=True)[2] == parts(1.0)
+    assert once.meet([1], [1], came(is_candidate=True)) == parts(1.0)
 
 
 def test_who_is_unhappy_is_so_in_every_stage() -> None:
@@ -185,12 +250,14 @@ def test_who_is_unhappy_is_so_in_every_stage() -> None:
 
 def test_who_failed_beyond_what_is_remembered_counts_on_both_versions_alike() -> None:
     dice, once = Random(4), Once()
-    once.meet([], [dice.getrandbits(32) for _ in range(2 * units.MOST_UNITS)], is_candidate=False)
+    units_failed = [dice.getrandbits(32) for _ in range(2 * units.MOST_UNITS)]
+    once.meet([], units_failed, came(is_candidate=False))
     assert once.failed.mask
     candidate = stable = 0
     for n in range(100_000):
         unit = dice.getrandbits(32)
-        at_risk = once.meet([unit], [unit] * (n > 50_000), is_candidate=n % 50 == 0)
+        here = came(is_candidate=n % 50 == 0, share=0.02)
+        at_risk = once.meet([unit], [unit] * (n > 50_000), here)
         candidate += at_risk.candidate
         stable += at_risk.stable
     assert abs(candidate / (candidate + stable) - 0.02) < 0.0006
