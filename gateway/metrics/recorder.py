@@ -178,10 +178,13 @@ class Tally:
             self.comers.append((cell, unit, now))
         return cell
 
+    def second_of(self, at: float) -> int:
+        """By the wall clock."""
+        return math.floor(at + self._recorder.offset)
+
     def _next_cell(self, now: float) -> None:
-        offset = self._recorder.offset
-        second = math.floor(now + offset)
-        self._until = second + 1 - offset
+        second = self.second_of(now)
+        self._until = second + 1 - self._recorder.offset
         self._cell = Cell(self, second)
         self.open_again(self._cell)
 

@@ -55,7 +55,7 @@ class CellCounts(msgspec.Struct, array_like=True):
 class EventCounts(msgspec.Struct, array_like=True):
     """What was found out about answers of one second by other means than carrying them."""
 
-    second: int
+    second: int  # of ratings by known units: in which the request came
     route: str
     version: str
     family: str  # feedback, shadow, shadow_self, or a name of the operators' own

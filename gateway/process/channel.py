@@ -126,7 +126,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
 
     # Route, version as `Answered` writes it, and ids of eight bytes, one after the other.
     entries: tuple[tuple[str, str, bytes], ...]
-    units: tuple[bytes, ...] = ()  # for each entry, of four bytes for each id; zeros are none
+    units: tuple[bytes, ...] = ()  # for each entry, a `comer` of eight bytes for each id
 
 
 ToWorker = Update | Kept

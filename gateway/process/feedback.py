@@ -18,7 +18,7 @@ from gateway.metrics.strata import EventCounts
 from gateway.process.channel import Answers
 from gateway.process.second import second_of_next_send
 from gateway.process.strata import StrataSums
-from gateway.proxy.answered import ID_BYTES, NOT_DRAWN, UNIT_BYTES, rating_id
+from gateway.proxy.answered import ID_BYTES, NOT_DRAWN, UNIT_BYTES, rating_id, read_comer
 from gateway.state.ratings import Ratings
 
 _log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class FeedbackDesk:
             for place in range(len(ids) // ID_BYTES):
                 unit = units[place * UNIT_BYTES : (place + 1) * UNIT_BYTES]
                 one = ids[place * ID_BYTES : (place + 1) * ID_BYTES]
-                into[one] = f"{version} {unit.hex()}" if any(unit) else version
+                into[one] = f"{version} {unit.hex()}" if read_comer(unit)[0] else version
             self._held += len(into) - before
 
     async def run(self) -> None:
@@ -138,8 +138,11 @@ class FeedbackDesk:
         name = version.removeprefix(NOT_DRAWN)
         self._totals[route, name, "bad" if rating.is_bad else "good"] += 1
         if is_drawn:  # else whose answer it is was no chance, and comparing it would mislead
-            second = second_of_next_send(self._wall())
-            event = EventCounts(second, route, name, rating.family, n=1, bad=int(rating.is_bad))
-            if unit:
-                event.rated.append((int(unit, 16), rating.is_bad))
-            self._sums.put_events(second, [event])
+            sent = second_of_next_send(self._wall())
+            known, second = read_comer(bytes.fromhex(unit))
+            event = EventCounts(
+                second or sent, route, name, rating.family, n=1, bad=int(rating.is_bad)
+            )
+            if known:
+                event.rated.append((known, rating.is_bad))
+            self._sums.put_events(sent, [event])

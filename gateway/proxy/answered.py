@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_IDS = 50_000  # between two tellings; more than a worker carries in a second
 ID_BYTES = 8
-UNIT_BYTES = 4  # of the unit's hash, one for each id; 0 is none
+UNIT_BYTES = 8
 
 # Before the version of an answer that the weights had no say in, or not the last one: its rating
 # is counted, but it is no fair sample. No version's name begins like that.
@@ -29,6 +29,16 @@ NOT_DRAWN = "~"
 def rating_id(request_id: bytes) -> bytes:
     """By what a request is remembered."""
     return xxh3_64_digest(request_id)
+
+
+def comer(unit: int, second: int) -> bytes:
+    """Whose request it was, and the second in which it came: then its version was drawn."""
+    return unit.to_bytes(4, "big") + (second & 0xFFFF_FFFF).to_bytes(4, "big")
+
+
+def read_comer(told: bytes) -> tuple[int, int]:
+    """Unit and second; 0 is not known."""
+    return int.from_bytes(told[:4], "big"), int.from_bytes(told[4:8], "big")
 
 
 class Answered:
@@ -56,13 +66,15 @@ class Answered:
             self.dropped += 1
             return
         self._count += 1
-        version = outcome.version if outcome.tally is not None else NOT_DRAWN + outcome.version
+        version, second = NOT_DRAWN + outcome.version, 0
+        if outcome.tally is not None:
+            version, second = outcome.version, outcome.tally.second_of(exchange.started)
         decision = exchange.decision
         unit = decision.unit if decision is not None else None
         known = 0 if unit is None else xxh3_64_intdigest(unit) & UNIT_MASK
         ids, units = self._ids.setdefault((view.name, version), (bytearray(), bytearray()))
         ids += place
-        units += known.to_bytes(UNIT_BYTES, "big")
+        units += comer(known, second)
 
     def take(self) -> tuple[tuple[str, str, bytes, bytes], ...]:
         """Route, version, ids and their units, each in a row; from here on it begins anew."""

@@ -1,7 +1,8 @@
 """Which version answered which request, and which of them were rated, for a day.
 
     gray:route:R:answered:BLOCK    HASH    id -> version, of the answers of ten minutes, and
-                                           id and "u" -> unit, where it is known
+                                           id and "u" -> unit and second of its request, where
+                                           it is known
     gray:route:R:rated:ID:FAMILY   STRING  there is a rating of this answer
 
 BLOCK is the unix time divided by 600. An id has eight bytes, whatever the request's own was.
@@ -37,7 +38,7 @@ class Ratings:
         return f"<Ratings below {self._keys.prefix}>"
 
     async def remember(self, now: float, answers: Mapping[str, Mapping[bytes, str]]) -> None:
-        """By route, id -> version, and behind a space the unit in hex digits, if it is known.
+        """By route, id -> version, and behind a space unit and second in hex digits, if known.
 
         Raises StoreError; to say it again does no harm.
         """

@@ -11,7 +11,7 @@ from gateway.process import feedback
 from gateway.process.channel import Answers
 from gateway.process.feedback import FeedbackDesk
 from gateway.process.strata import StrataSums
-from gateway.proxy.answered import rating_id
+from gateway.proxy.answered import comer, rating_id
 from gateway.state.keys import Keys
 from gateway.state.link import Link
 from gateway.state.ratings import Ratings
@@ -53,6 +53,9 @@ class Memory(Ratings):
         return found
 
 
+CAME = int(NOW) - 5000
+
+
 class Desk(FeedbackDesk):
     """With its parts at hand."""
 
@@ -72,7 +75,7 @@ def told(*entries: tuple[str, str, bytes], unit: int | None = None) -> Answers:
     """What a worker says; without a unit, what one of an older release says."""
     if unit is None:
         return Answers(entries=entries)
-    known = (unit.to_bytes(4, "big") * (len(ids) // 8) for _, _, ids in entries)
+    known = (comer(unit, CAME) * (len(ids) // 8) for _, _, ids in entries)
     return Answers(entries=entries, units=tuple(known))
 
 
@@ -128,8 +131,10 @@ async def test_ratings_of_known_units_are_told_with_them_also_from_the_store() -
     await desk.take("chat", [bad("a")])
     await desk.write()
     assert await desk.take("chat", [good("b"), bad("c")]) == Taken(joined=2, unknown=0, repeated=0)
-    [event] = desk.events()
-    assert (event.n, event.bad, event.rated) == (3, 2, [(0xABC, True), (0xABC, False)])
+    told_of, other = sorted(desk.events(), key=lambda event: event.second)
+    assert (told_of.n, told_of.bad, told_of.rated) == (2, 1, [(0xABC, True), (0xABC, False)])
+    assert told_of.second == CAME  # when the request came, however late it is rated
+    assert (other.n, other.bad, other.rated, other.second) == (1, 1, [], int(NOW) + 1)
     assert desk.totals == {("chat", "v2", "bad"): 2, ("chat", "v2", "good"): 1}
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 import pytest
 
 from gateway.proxy import answered
-from gateway.proxy.answered import ID_BYTES, UNIT_BYTES, rating_id
+from gateway.proxy.answered import ID_BYTES, UNIT_BYTES, rating_id, read_comer
 from gateway.routing.spec import VersionSpec
 from tests.proxy.side import Side, closed_port
 
@@ -37,7 +40,9 @@ async def test_an_answer_is_told_with_its_version_by_the_id_that_the_client_sees
     foreign = await side.once(b"GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: mine-1\r\n\r\n")
     assert foreign.one("x-request-id") == "mine-1" and own
     ids = rating_id(own.encode()) + rating_id(b"mine-1")
-    assert side.plane.answered.take() == (("chat", "v2", ids, bytes(2 * UNIT_BYTES)),)
+    [(*told, units)] = side.plane.answered.take()
+    assert told == ["chat", "v2", ids]
+    assert [unit for unit, _ in comers(units)] == [0, 0]
     assert side.plane.answered.take() == ()
 
 
@@ -46,9 +51,22 @@ async def test_an_answer_is_told_with_its_unit_which_nobody_can_read(side: Side)
     for user in (b"ann", b"bob", b"ann"):
         await side.once(b"GET / HTTP/1.1\r\nHost: a\r\nX-User: %b\r\n\r\n" % user)
     [(_, _, _, units)] = side.plane.answered.take()
-    first, second, third = (units[at : at + UNIT_BYTES] for at in range(0, len(units), UNIT_BYTES))
-    assert first == third and first != second and bytes(UNIT_BYTES) not in (first, second)
+    (first, _), (second, _), (third, _) = comers(units)
+    assert first == third and first != second and 0 not in (first, second)
     assert b"ann" not in units
+
+
+async def test_an_answer_is_told_with_the_second_in_which_its_version_was_drawn(side: Side) -> None:
+    two(side, feedback=100.0, weights={"v2": 100.0}, unit=("header:x-user",))
+    before = math.floor(time.time()) - 1  # the two clocks may tick a little apart
+    await side.once(b"GET / HTTP/1.1\r\nHost: a\r\nX-User: ann\r\n\r\n")
+    [(_, _, _, units)] = side.plane.answered.take()
+    [(_, second)] = comers(units)
+    assert before <= second <= math.floor(time.time()) + 1
+
+
+def comers(told: bytes) -> list[tuple[int, int]]:
+    return [read_comer(told[at : at + UNIT_BYTES]) for at in range(0, len(told), UNIT_BYTES)]
 
 
 async def test_a_share_is_remembered(side: Side) -> None:

@@ -30,8 +30,11 @@ from gateway.release.judge.units import Came, Once
 WATERMARK_SECONDS = 2
 # So long after a change of weight requests may have been drawn by the old or the new one.
 UNSETTLED_SECONDS = 3
-# Gateways keep what the store does not take for two minutes; stores keep it for two hours.
-REMEMBERED_SECONDS = 3 * 3600
+EARLY_SECONDS = 15  # before it is told of, as long as a lease may last
+# Gateways keep what the store does not take for two minutes, stores for two hours; and answers may
+# be rated for a day.
+REMEMBERED_SECONDS = 25 * 3600
+MOST_SPLITS = 2000  # 40 kB in the store
 # A clock that goes back by more was put right; by less the clocks of two leaders differ.
 SET_BACK_SECONDS = 10
 EPOCH_SECONDS = 600
@@ -198,43 +201,51 @@ class Accumulator:
         return expected <= self._state.ended[second].gateways
 
     def _share_at(self, second: int) -> float:
-        share = 0.0
-        for since, split in self._state.splits:
+        for since, split in reversed(self._state.splits):
             if int(since) <= second:
-                share = split
-        return share
+                return split
+        return 0.0
 
     def _largest_share_at(self, second: int) -> float:
-        """While gateways learn of a change, one by one, it may be either."""
+        """While gateways learn of a change, one by one, it may be either.
+
+        So it may when their clocks differ, or when nobody leads while somebody moves the weight.
+        """
         largest = 0.0
-        for since, split in self._state.splits:
-            if int(since) - 1 <= second:
-                is_new = second <= since + UNSETTLED_SECONDS
-                largest = max(largest, split) if is_new else split
+        for since, split in reversed(self._state.splits):
+            if int(since) - EARLY_SECONDS <= second:
+                largest = max(largest, split)
+                if since + UNSETTLED_SECONDS < second:
+                    break
         return largest
 
     def _forget_splits(self) -> None:
-        """A bandit changes the weight all day; nothing comes that is so late."""
+        """A bandit changes the weight all day; hardly anything comes that is so late."""
         splits, oldest = self._state.splits, self._state.now - REMEMBERED_SECONDS
-        while len(splits) > 1 and splits[1][0] < oldest:
+        while len(splits) > 1 and (splits[1][0] < oldest or len(splits) > MOST_SPLITS):
             del splits[0]
 
     def _is_settled(self, second: int) -> bool:
-        return all(
-            not int(since) - 1 <= second <= since + UNSETTLED_SECONDS
-            for since, _ in self._state.splits
-        )
+        for since, _ in reversed(self._state.splits):
+            if since + UNSETTLED_SECONDS < second:
+                break
+            if int(since) - 1 <= second:
+                return False
+        return True
 
     # What ended.
 
     def _meet(self, answers: Answers, cell: Cell, *, is_candidate: bool) -> None:
-        share = self._largest_share_at(cell.second)
-        splits = self._state.splits
-        came = Came(is_candidate, share, bool(splits) and cell.second < int(splits[-1][0]))
+        came = self._came(cell.second, is_candidate=is_candidate)
         unnamed = 0 if is_candidate else cell.more_bad_units
         at_risk = self._state.once.meet(cell.first_units, cell.bad_units, came, unnamed)
         answers.candidate.at_risk += at_risk.candidate
         answers.stable.at_risk += at_risk.stable
+
+    def _came(self, second: int, *, is_candidate: bool) -> Came:
+        splits = self._state.splits
+        is_before = bool(splits) and second < int(splits[-1][0])
+        return Came(is_candidate, self._largest_share_at(second), is_before)
 
     def _add_events(self, ended: Ended, events: Events) -> None:
         is_self = events.family == _STABLE_SELF
@@ -257,9 +268,8 @@ class Accumulator:
         """
         if not self._is_by_unit or events.family in (_SHADOW, _STABLE_SELF):
             return events.n, events.bad
-        n, bad, at_risk = self._state.once.rate(
-            events.family, events.rated, is_candidate=is_candidate
-        )
+        came = self._came(events.second, is_candidate=is_candidate)
+        n, bad, at_risk = self._state.once.rate(events.family, events.rated, came)
         pair.candidate_at_risk += at_risk.candidate
         pair.stable_at_risk += at_risk.stable
         return n, bad

@@ -136,8 +136,12 @@ class Judge:
             return Counts(candidate.finished, candidate.bad, stable.finished, stable.bad)
         units = self._state.units
         candidate_bad = units.count_new(candidate.bad_units)
-        # The candidate's that have no name are left out: who failed elsewhere may be among them.
-        stable_bad = units.count_new(stable.bad_units) + stable.more_bad_units
+        stable_bad = units.count_new(stable.bad_units)
+        if candidate.more_bad_units and stable.more_bad_units:
+            # Of both only a thousand have names: who had more of them cannot be told.
+            return Counts(candidate.units, 0, stable.units, 0)
+        # The candidate's are left out: who has failed elsewhere may be among them.
+        stable_bad += stable.more_bad_units // (units.mask + 1)
         # Workers count units each for itself, and may have told of one that failed elsewhere.
         return Counts(
             max(candidate.units, candidate_bad),

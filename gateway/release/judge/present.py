@@ -101,15 +101,12 @@ class Present(msgspec.Struct):
         """The candidate's part of all who are there."""
         return _part(self.candidate.met(), self.stable.met())
 
-    def leave(self, units: Iterable[int], of_all: int | None = None, drift: float = 1.0) -> AtRisk:
+    def leave(self, units: Iterable[int], of_all: int = 0) -> AtRisk:
         """These were bad for the first time; of whom each of them could have been one.
 
-        `of_all` is the candidate's part of all who come, if it is not that of those who are there.
-        `drift` is by how much the odds to be on the candidate have risen since they came.
+        `of_all` is the candidate's part of all who come.
         """
-        if of_all is None:
-            of_all = _drifted(self.part(), drift)
-        of_old = _drifted(_part(self.candidate.left(), self.stable.left()), drift)
+        of_old = _part(self.candidate.left(), self.stable.left())
         if self.candidate.is_worn or self.stable.is_worn:
             of_old = of_all
         bad = candidate = 0
@@ -137,13 +134,6 @@ def part_of(share: float) -> int:
 def _part(candidate: int, stable: int) -> int:
     total = candidate + stable
     return part_of(candidate / total) if total else 0
-
-
-def _drifted(part: int, drift: float) -> int:
-    if drift == 1.0:
-        return part
-    candidate = part * drift
-    return part_of(candidate / (candidate + AT_RISK_EACH - part))
 
 
 def _turned(unit: int) -> int:

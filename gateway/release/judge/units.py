@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.release.judge.counts import NOBODY, AtRisk
+from gateway.release.judge.counts import AtRisk
 from gateway.release.judge.present import AGE_SECONDS, FIRST_BITS, Present, part_of, parted
 
 # Users are taken for dealt anew when the odds to be on the candidate change by more.
@@ -68,7 +68,7 @@ class Came(NamedTuple):
     """When requests came, and what became of them then."""
 
     is_candidate: bool
-    share: float  # of the candidate in that second; the larger one, while it changes
+    share: float  # of the candidate in that second; the largest, while it changes
     is_before: bool  # the last change of it
 
 
@@ -87,15 +87,12 @@ class Once(msgspec.Struct):
     unhappy: dict[str, DistinctUnits] = msgspec.field(default_factory=dict)
     now: int = 0
     aged: int = 0
-    # Since anybody has moved: who may fail; from when on they are known.
+    # Since anybody has moved: from when on it is known who is there; who may fail, and by family
+    # who may rate badly.
     present_from: int = 0
     may_fail: Present = msgspec.field(default_factory=Present)
-    # Since users were dealt: who has failed; by family, who may rate badly; by how much the odds to
-    # be on the candidate have risen.
-    failed: DistinctUnits = msgspec.field(default_factory=DistinctUnits)
-    rated_from: int = 0
     may_rate: dict[str, Present] = msgspec.field(default_factory=dict)
-    drift: float = 1.0
+    failed: DistinctUnits = msgspec.field(default_factory=DistinctUnits)  # since users were dealt
 
     def meet(
         self, units: Iterable[int], failed: Collection[int], came: Came, unnamed: int = 0
@@ -105,21 +102,34 @@ class Once(msgspec.Struct):
         Of those who failed some may have no name, since they were too many.
         """
         first = self.failed.new(unit & FIRST_BITS for unit in failed)
+        # Those who have names are thinned when they are too many.
+        unnamed //= self.failed.mask + 1
+        return self._parted(self.may_fail, units, first, self.failed, came, unnamed)
+
+    def _parted(
+        self,
+        present: Present,
+        units: Iterable[int],
+        first: Collection[int],
+        known: DistinctUnits,
+        came: Came,
+        unnamed: int = 0,
+    ) -> AtRisk:
         of_all = part_of(came.share)
+        bad = len(first) + unnamed
         if came.is_before:
             # They may be on another version by now.
-            self.may_fail.leave(first)
-            bad = len(first) + unnamed
+            present.leave(first)
             return parted(bad, bad * of_all)
         units = list(units)
-        self.may_fail.meet(units, is_candidate=came.is_candidate)
+        present.meet(units, is_candidate=came.is_candidate)
         if self.now >= self.present_from:
             # Where more of them are on the candidate than its weight says, something else has put
             # them there, and its failures are no wonder.
-            of_all = max(of_all, self.may_fail.part())
-        at_risk = self.may_fail.leave(first, of_all)
-        self.may_fail.leave(unit for unit in units if unit in self.failed.seen)
-        return parted(len(first) + unnamed, at_risk.candidate + unnamed * of_all)
+            of_all = max(of_all, present.part())
+        at_risk = present.leave(first, of_all)
+        present.leave(unit for unit in units if unit in known.seen)
+        return parted(bad, at_risk.candidate + unnamed * of_all)
 
     def time(self, units: Iterable[int], *, is_candidate: bool) -> set[int]:
         """Those of the units that are to be timed now.
@@ -134,7 +144,7 @@ class Once(msgspec.Struct):
         return here.new(units, MOST_TIMED)
 
     def rate(
-        self, family: str, rated: Iterable[tuple[int, bool]], *, is_candidate: bool
+        self, family: str, rated: Iterable[tuple[int, bool]], came: Came
     ) -> tuple[int, int, AtRisk]:
         """How many of these units may still give their first bad rating; how many do, of whom."""
         is_bad: dict[int, bool] = {}
@@ -142,14 +152,10 @@ class Once(msgspec.Struct):
             is_bad[unit] = is_bad.get(unit, False) or bad
         counted = self.unhappy.setdefault(family, DistinctUnits())
         may = [unit for unit in is_bad if not counted.is_counted(unit)]
-        unhappy = counted.new(unit for unit in may if is_bad[unit])
+        first = counted.new(unit for unit in may if is_bad[unit])
         present = self.may_rate.setdefault(family, Present())
-        present.meet(
-            (unit for unit in is_bad if not unit & counted.mask), is_candidate=is_candidate
-        )
-        present.leave(unit for unit in is_bad if unit in counted.seen and unit not in unhappy)
-        at_risk = present.leave(unhappy, drift=self.drift)
-        return len(may), len(unhappy), at_risk if self.now >= self.rated_from else NOBODY
+        remembered = [unit for unit in is_bad if not unit & counted.mask]
+        return len(may), len(first), self._parted(present, remembered, first, counted, came)
 
     def tick(self, now: int, seconds: int, least: int = 0) -> None:
         """Another epoch begins when this one lasted so long, or `least` when users were dealt."""
@@ -168,7 +174,6 @@ class Once(msgspec.Struct):
         self.now = now
         self.aged = min(self.aged, now)
         self.present_from = min(self.present_from, now + PRESENT_SECONDS)
-        self.rated_from = min(self.rated_from, now + PRESENT_SECONDS)
         if self.began is not None:
             self.began = min(self.began, now)
 
@@ -194,18 +199,12 @@ class Once(msgspec.Struct):
         # Who came once stays among those who are there, by the share of his day: so they are met
         # anew whenever it is another one.
         self.present_from = at + PRESENT_SECONDS
-        self.may_fail.clear()
+        for present in (self.may_fail, *self.may_rate.values()):
+            present.clear()
         if self.share is not None and not are_dealt(self.share, share):
-            # Ratings come when they like, some an hour later: they are compared by all who rated,
-            # whatever the share is now.
-            self.drift = max(_odds(share) / _odds(self.share), 1.0)
             return
         self.share = share
         self.failed.clear()
-        self.rated_from = self.present_from
-        self.drift = 1.0
-        for present in self.may_rate.values():
-            present.clear()
         if self._has_timed and self.began is not None and at - self.began < least:
             self.is_due = True
         else:

@@ -150,15 +150,23 @@ def test_the_same_share_again_is_no_change() -> None:
     assert stratum.is_split_known
 
 
-def test_weights_of_this_morning_are_forgotten() -> None:
+def test_weights_of_the_day_before_are_forgotten() -> None:
     gather = gatherer(SETTINGS)
     for number in range(1, 100):
-        gather.split(START + 600.0 * number, number / 100)
-    gather.close(START + 600 * 100)
+        gather.split(START + 6000.0 * number, number / 100)
+    gather.close(START + 6000 * 100)
     splits = gather.state().splits
-    assert len(splits) == 19
-    gather.add(full(START + 600 * 99 + 50))
-    assert gather.close(START + 600 * 100)[0].weight == 0.99
+    assert len(splits) == 16
+    gather.add(full(START + 6000 * 99 + 50))
+    assert gather.close(START + 6000 * 100)[0].weight == 0.99
+
+
+def test_of_a_weight_that_moves_all_day_the_newest_are_remembered() -> None:
+    gather = gatherer(SETTINGS)
+    for number in range(5000):
+        gather.split(START + 12.0 * number, 0.1 + number % 7 / 100)
+        gather.close(START + 12 * number)
+    assert [at for at, _ in gather.state().splits][::1999] == [START + 12 * 3000, START + 12 * 4999]
 
 
 def test_events_are_told_by_family() -> None:
@@ -464,7 +472,7 @@ def test_while_gateways_learn_of_a_weight_the_larger_share_counts() -> None:
     gather.split(START, 0.05)
     gather.split(START + 100, 0.25)
     gather.split(START + 200, 0.05)
-    for number, second in enumerate((98, 99, 103, 199, 203, 204)):
+    for number, second in enumerate((84, 85, 103, 199, 203, 204)):
         gather.add(failed_in(START + second, START + 300 + number, STABLE, number))
     told = [at_risk([one])[0] for one in gather.close(START + 400)]
     assert sum(told) == 50_000 + 4 * 250_000 + 50_000

@@ -18,6 +18,11 @@ def crowd(candidates: range, stables: range) -> Present:
     return there
 
 
+def bad(there: Present, *units: int) -> AtRisk:
+    """They are bad, and of all who come as many are the candidate's as of those who are there."""
+    return there.leave(units, there.part())
+
+
 def parts(candidate: int, stable: int) -> AtRisk:
     share = round(AT_RISK_EACH * candidate / (candidate + stable))
     return AtRisk(share, AT_RISK_EACH - share)
@@ -29,28 +34,28 @@ def test_who_asks_often_counts_as_one() -> None:
         there.meet([1], is_candidate=True)
         there.meet([2, 3, 4], is_candidate=False)
         there.age()
-    assert there.leave([1]) == parts(1, 3)
+    assert bad(there, 1) == parts(1, 3)
 
 
 def test_an_old_one_is_compared_with_the_old_ones_who_were_not_bad_yet() -> None:
     there = crowd(range(10), range(10, 40))
-    assert there.leave([0]) == parts(10, 30)
+    assert bad(there, 0) == parts(10, 30)
     there.leave([1, 2, 3, 4])
-    assert there.leave([20]) == parts(5, 30)
+    assert bad(there, 20) == parts(5, 30)
 
 
 def test_who_came_lately_is_compared_with_all_who_came() -> None:
     there = crowd(range(10), range(10, 40))
     there.leave([0, 1, 2, 3])
     there.meet([50], is_candidate=False)
-    assert there.leave([50]) == parts(10, 31)
+    assert bad(there, 50) == parts(10, 31)
     there.meet([51], is_candidate=True)
     there.age()
-    assert there.leave([51]) == parts(11, 31)
+    assert bad(there, 51) == parts(11, 31)
     there.meet([52], is_candidate=True)
     there.age()
     there.age()
-    assert there.leave([52]) == parts(7, 30)
+    assert bad(there, 52) == parts(7, 30)
 
 
 def test_who_came_lately_is_one_of_all_who_come_if_that_is_known() -> None:
@@ -65,34 +70,34 @@ def test_each_of_several_adds_its_own_part() -> None:
     there.leave([0, 1, 2, 3, 4])
     there.meet([50], is_candidate=False)
     one, other = parts(5, 30), parts(10, 31)
-    assert there.leave([20, 50]) == (one.candidate + other.candidate, one.stable + other.stable)
+    assert bad(there, 20, 50) == (one.candidate + other.candidate, one.stable + other.stable)
 
 
 def test_where_hardly_anybody_is_left_on_either_version_it_is_all_of_them() -> None:
     there = crowd(range(10), range(10, 110))
     there.leave(range(8))
-    assert there.leave([20]) == parts(2, 100)
+    assert bad(there, 20) == parts(2, 100)
     there.leave([8])
-    assert there.leave([21]) == parts(10, 100)
+    assert bad(there, 21) == parts(10, 100)
     there = crowd(range(10), range(10, 110))
     there.leave(range(10, 91))
-    assert there.leave([0]) == parts(10, 100)
+    assert bad(there, 0) == parts(10, 100)
 
 
 def test_who_has_moved_is_on_the_other_version_only() -> None:
     there = crowd(range(10), range(10, 40))
     there.meet([0, 1], is_candidate=False)
     there.meet([10], is_candidate=True)
-    assert there.leave([11]) == parts(8, 29)
+    assert bad(there, 11) == parts(8, 29)
     there.meet([60], is_candidate=True)
-    assert there.leave([60]) == parts(10, 31)
+    assert bad(there, 60) == parts(10, 31)
 
 
 def test_after_a_change_of_the_weight_nobody_is_there_until_he_is_met() -> None:
     there = crowd(range(10), range(10, 40))
     there.clear()
     there.meet([5], is_candidate=True)
-    assert there.leave([5, 6]) == AtRisk(2 * AT_RISK_EACH, 0)
+    assert bad(there, 5, 6) == AtRisk(2 * AT_RISK_EACH, 0)
 
 
 def test_who_was_thinned_by_workers_is_not_thinned_by_the_same_bits() -> None:
@@ -101,13 +106,13 @@ def test_who_was_thinned_by_workers_is_not_thinned_by_the_same_bits() -> None:
     told = [unit for unit in (dice.getrandbits(32) for _ in range(800_000)) if not unit & 7]
     for n, unit in enumerate(told):
         there.meet([unit], is_candidate=n % 50 == 0)
-    newcomer = there.leave([told[1]]).candidate / AT_RISK_EACH
+    newcomer = there.part() / AT_RISK_EACH
     there.age()
     there.age()
     assert abs(newcomer - 0.02) < 0.0006
     [old, *_] = there.candidate.old
     turned_back = (old >> 16 | old << 16) & UNIT_MASK
-    assert abs(there.leave([turned_back]).candidate / AT_RISK_EACH - 0.02) < 0.0006
+    assert abs(bad(there, turned_back).candidate / AT_RISK_EACH - 0.02) < 0.0006
 
 
 def test_of_many_about_as_many_are_known_in_bounded_memory() -> None:

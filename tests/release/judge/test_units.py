@@ -120,7 +120,7 @@ def test_a_unit_rates_until_it_is_unhappy_whichever_version_made_it_so() -> None
     assert rated(once, (1, False), (1, False), (2, False)) == (2, 0)
     assert rated(once, (1, False), (1, True), (3, False)) == (2, 1)
     assert rated(once, (1, True), (1, False), (3, True), is_candidate=False) == (1, 1)
-    assert once.rate("helpful", [(1, True)], is_candidate=True)[:2] == (1, 1)
+    assert once.rate("helpful", [(1, True)], came(is_candidate=True))[:2] == (1, 1)
 
 
 def test_who_is_unhappy_beyond_what_is_remembered_does_not_rate() -> None:
@@ -202,34 +202,28 @@ def test_who_failed_is_not_among_the_old_ones_though_he_is_met_anew() -> None:
     assert once.meet([], [5], came(is_candidate=False)) == parts(0.25)
 
 
-def test_first_bad_ratings_are_parted_by_who_rated_whatever_the_share() -> None:
+def test_first_bad_ratings_are_parted_by_the_share_of_when_the_request_came() -> None:
     once = Once()
     once.split(100, 0.5)
-    once.rate("feedback", [(1, False)], is_candidate=True)
-    once.tick(119, 600)
-    assert once.rate("feedback", [(5, True)], is_candidate=False)[2] == NOBODY
-    once.tick(120, 600)
-    once.rate("feedback", [(2, False), (3, False), (4, False)], is_candidate=False)
-    assert once.rate("feedback", [(2, True)], is_candidate=False)[2] == parts(0.2)
+    once.tick(150, 600)
+    before = came(is_candidate=True, share=0.05, is_before=True)
+    assert once.rate("feedback", [(1, True), (1, False), (2, False)], before)[2] == parts(0.05)
+    now = came(is_candidate=False, share=0.5)
+    assert once.rate("feedback", [(3, True), (4, False)], now)[2] == parts(0.5)
+    # Who rated what was answered before is not known to be where he was.
+    assert once.rate("feedback", [(2, True)], now)[2] == parts(0.5)
 
 
-def test_a_share_that_rises_a_little_raises_the_part_of_those_who_rated() -> None:
+def test_who_rated_for_a_while_is_compared_with_those_who_did_and_were_content() -> None:
     once = Once()
     once.split(0, 0.5)
-    once.tick(50, 600)
-    once.rate("feedback", [(1, False)], is_candidate=True)
-    once.rate("feedback", [(2, False), (3, False), (4, False)], is_candidate=False)
-    once.split(60, 0.54)
-    assert once.rate("feedback", [(2, True)], is_candidate=False)[2] == parts(0.281250)
-    once.split(70, 0.48)
-    assert once.rate("feedback", [(3, True)], is_candidate=False)[2] == parts(0.25)
-    for now in (90, 110, 130):
+    rated(once, (1, False), (2, True), (3, True))
+    rated(once, (4, False), (5, False), (6, False), is_candidate=False)
+    for now in (60, 80, 100):
         once.tick(now, 600)
-    once.split(130, 0.54)  # of those who were there for a while as well: one of two
-    assert once.rate("feedback", [(4, True)], is_candidate=False)[2] == parts(0.54)
-    once.split(140, 0.25)
-    once.tick(160, 600)
-    assert once.rate("feedback", [(6, True)], is_candidate=True)[2] == parts(1.0)
+    here = came(is_candidate=False, share=0.5)
+    assert once.rate("feedback", [(4, True)], here)[2] == parts(0.25)
+    assert once.rate("helpful", [(4, True)], here)[2] == parts(0.5)
 
 
 def test_when_a_clock_is_set_back_all_is_known_as_soon() -> None:
@@ -237,7 +231,6 @@ def test_when_a_clock_is_set_back_all_is_known_as_soon() -> None:
     once.split(5000, 0.25)
     once.set_back(50)
     once.tick(70, 600)
-    assert once.rate("feedback", [(6, True)], is_candidate=True)[2] == parts(1.0)
     assert once.meet([1], [1], came(is_candidate=True)) == parts(1.0)
 
 
@@ -264,5 +257,5 @@ def test_who_failed_beyond_what_is_remembered_counts_on_both_versions_alike() ->
 
 
 def rated(once: Once, *ratings: tuple[int, bool], is_candidate: bool = True) -> tuple[int, int]:
-    n, bad, _ = once.rate("feedback", ratings, is_candidate=is_candidate)
+    n, bad, _ = once.rate("feedback", ratings, came(is_candidate=is_candidate))
     return n, bad
