@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import sqrt
 
 import msgspec
 
@@ -11,6 +12,7 @@ from gateway.release.judge.counts import AT_RISK_EACH, AtRisk
 FIRST_BITS = 0xFFFF_FFFF  # of a hash: those that workers tell of who is there
 MOST_PRESENT = 16_384  # of more, how many there are is known within 1 %, less than any effect
 LEAST_LEFT = 0.2  # of those who have been here for a while; fewer may be others than who fail
+_FAR = 3.0  # standard deviations
 AGE_SECONDS = 20  # who has been here for so long to twice as long, has been here for a while
 
 
@@ -97,9 +99,16 @@ class Present(msgspec.Struct):
         self.candidate.age()
         self.stable.age()
 
-    def part(self) -> int:
-        """The candidate's part of all who are there."""
-        return _part(self.candidate.met(), self.stable.met())
+    def part(self, share: float) -> int:
+        """The candidate's part of all who come, who should be dealt to it by this share.
+
+        Where by far more of those who are there are on the candidate than chance makes of it,
+        something else has put them there, and its failures are no wonder.
+        """
+        candidate = self.candidate.met()
+        total = candidate + self.stable.met()
+        by_chance = total * share + _FAR * sqrt(total * share * (1.0 - share))
+        return part_of(candidate / total if candidate > by_chance else share)
 
     def leave(self, units: Iterable[int], of_all: int = 0) -> AtRisk:
         """These were bad for the first time; of whom each of them could have been one.

@@ -124,9 +124,7 @@ class Once(msgspec.Struct):
         units = list(units)
         present.meet(units, is_candidate=came.is_candidate)
         if self.now >= self.present_from:
-            # Where more of them are on the candidate than its weight says, something else has put
-            # them there, and its failures are no wonder.
-            of_all = max(of_all, present.part())
+            of_all = present.part(came.share)
         at_risk = present.leave(first, of_all)
         present.leave(unit for unit in units if unit in known.seen)
         return parted(bad, at_risk.candidate + unnamed * of_all)

@@ -5,7 +5,7 @@ from random import Random
 from gateway.metrics.firsts import UNIT_MASK
 from gateway.release.judge import present
 from gateway.release.judge.counts import AT_RISK_EACH, AtRisk
-from gateway.release.judge.present import Present
+from gateway.release.judge.present import Present, part_of
 
 
 def crowd(candidates: range, stables: range) -> Present:
@@ -20,7 +20,8 @@ def crowd(candidates: range, stables: range) -> Present:
 
 def bad(there: Present, *units: int) -> AtRisk:
     """They are bad, and of all who come as many are the candidate's as of those who are there."""
-    return there.leave(units, there.part())
+    candidate, stable = there.candidate.met(), there.stable.met()
+    return there.leave(units, part_of(candidate / (candidate + stable)))
 
 
 def parts(candidate: int, stable: int) -> AtRisk:
@@ -65,6 +66,15 @@ def test_who_came_lately_is_one_of_all_who_come_if_that_is_known() -> None:
     assert there.leave([1], of_all=100_000) == parts(10, 30)
 
 
+def test_who_comes_is_dealt_by_the_share_unless_far_more_are_on_the_candidate() -> None:
+    there = crowd(range(33), range(100, 167))
+    assert there.part(0.25) == 250_000  # 25 of 100, give or take 13
+    assert there.part(0.50) == 500_000  # fewer than should be are nothing to be careful about
+    there.meet(range(100, 106), is_candidate=True)
+    assert there.part(0.25) == 390_000
+    assert Present().part(0.25) == 250_000
+
+
 def test_each_of_several_adds_its_own_part() -> None:
     there = crowd(range(10), range(10, 40))
     there.leave([0, 1, 2, 3, 4])
@@ -106,7 +116,7 @@ def test_who_was_thinned_by_workers_is_not_thinned_by_the_same_bits() -> None:
     told = [unit for unit in (dice.getrandbits(32) for _ in range(800_000)) if not unit & 7]
     for n, unit in enumerate(told):
         there.meet([unit], is_candidate=n % 50 == 0)
-    newcomer = there.part() / AT_RISK_EACH
+    newcomer = bad(there, told[1]).candidate / AT_RISK_EACH
     there.age()
     there.age()
     assert abs(newcomer - 0.02) < 0.0006
