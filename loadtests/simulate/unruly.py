@@ -15,7 +15,7 @@ from gateway.release.judge.gather import Accumulator
 from gateway.release.judge.judge import Judge
 from gateway.release.judge.memory import LATENCY
 from gateway.release.judge.settings import JudgeSettings
-from gateway.release.judge.strata import Arm, Stratum
+from gateway.release.judge.strata import Stratum
 from gateway.release.statistics.latency import freeze
 from gateway.release.statistics.noise import HalfMinute, overdispersion
 from gateway.state.strata import Batch
@@ -56,44 +56,56 @@ def _half_minute(dice: Random, cv: float) -> HalfMinute:
 
 def few_users_fail(dice: Random, settings: JudgeSettings, share: float) -> bool:
     """Whether equal versions are rolled back when users stay and a few of them own all errors."""
-    judge = Judge(settings, Baseline(noise=1.0))
-    return until_rollback(judge, "errors", _sticky(dice, share))[1] is not None
+    baseline = Baseline(noise=1.0)
+    gather = Accumulator(ROUTE, CANDIDATE, STABLE, settings, baseline)
+    gather.split(0, share)
+    strata = _gathered(gather, _sticky(dice, share))
+    return until_rollback(Judge(settings, baseline), "errors", strata)[1] is not None
 
 
-def _sticky(dice: Random, share: float) -> Iterator[Stratum]:
+def _gathered(gather: Accumulator, seconds: Iterator[tuple[CellCounts, ...]]) -> Iterator[Stratum]:
+    for second, cells in enumerate(seconds):
+        gather.add(Batch(f"{second}", "g", second, cells))
+        yield from gather.close(second + 1, ["g"])
+
+
+def _sticky(dice: Random, share: float) -> Iterator[tuple[CellCounts, ...]]:
     rates = [dice.paretovariate(ACTIVITY) for _ in range(USERS)]
     scale = RATE / sum(rates)
+    units = [dice.getrandbits(32) for _ in range(USERS)]
     arms = [dice.random() < share for _ in range(USERS)]
-    # Seconds of failure of each user that fails at all; all else is counted, not drawn.
+    # Seconds of failure of each user that fails at all, and of the first request of everybody; all
+    # else is counted, not drawn.
     failures: dict[int, list[int]] = {}
+    firsts: dict[int, list[int]] = {}
     for user in range(USERS):
+        first = dice.expovariate(rates[user] * scale)
         if dice.random() < BAD_USERS:
-            rate, now = rates[user] * scale * BAD_USERS_FAIL, dice.expovariate(1.0)
+            rate, now = rates[user] * scale * BAD_USERS_FAIL, 0.0
             while (now := now + dice.expovariate(rate)) < HOURS_2:
                 failures.setdefault(int(now), []).append(user)
+                first = min(first, now)
+        firsts.setdefault(int(first), []).append(user)
     # The share of requests is not that of users: the busy ones decide.
     of_candidate = scale * sum(rate for rate, mine in zip(rates, arms, strict=True) if mine)
-    for second in sorted(failures):
-        failed = failures[second]
-        yield Stratum(
-            second=second,
-            weight=share,
-            is_split_known=False,
-            candidate=_arm(dice, of_candidate, [user for user in failed if arms[user]]),
-            stable=_arm(dice, RATE - of_candidate, [user for user in failed if not arms[user]]),
-        )
-
-
-def _arm(dice: Random, rate: float, failed: list[int]) -> Arm:
-    requests = poisson(dice, round(rate)) + len(failed)
-    return Arm(
-        finished=requests,
-        bad=len(failed),
-        bad_seconds=int(bool(failed)),
-        # Whoever is busy comes more than once a second.
-        units=max(round(requests * 0.8), len(set(failed))),
-        bad_units=failed,
-    )
+    known: set[int] = set()
+    for second in range(HOURS_2):
+        failed, came = failures.get(second, []), firsts.get(second, [])
+        cells = []
+        for version, rate, mine in (
+            (CANDIDATE, of_candidate, True),
+            (STABLE, RATE - of_candidate, False),
+        ):
+            bad = [user for user in failed if arms[user] is mine]
+            cell = CellCounts(second, ROUTE, version, bad=len(bad))
+            cell.arrived = cell.finished = poisson(dice, round(rate)) + len(bad)
+            cell.bad_units = [units[user] for user in dict.fromkeys(bad) if user not in known]
+            # Whoever is busy comes more than once a second.
+            cell.units = max(round(cell.finished * 0.8), len(cell.bad_units))
+            cell.first_units = [units[user] for user in came if arms[user] is mine]
+            cells.append(cell)
+        known.update(failed)
+        yield tuple(cells)
 
 
 class Crowd:
