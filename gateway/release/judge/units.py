@@ -65,7 +65,7 @@ class DistinctUnits(msgspec.Struct):
 
 
 class Came(NamedTuple):
-    """When requests came, and what became of them then."""
+    """To which version requests came, and how users were dealt then."""
 
     is_candidate: bool
     share: float  # of the candidate in that second; the largest, while it changes
