@@ -62,6 +62,7 @@ $(PEERS)/peers.stamp: loadtests/peers/requirements.txt | $(BIN)/python
 bench:  ## compare with other proxies; takes half an hour
 	@sh loadtests/peers/debian.sh
 	@python=$$($(PYTHON) loadtests/interpreter.py) \
+		&& { [ ! -e $(MEASURED) ] || [ $(MEASURED)/bin/python -ef "$$python" ] || rm -rf $(MEASURED) $(MEASURED)-*; } \
 		&& $(MAKE) --no-print-directory measured PYTHON="$$python" VENV=$(MEASURED)
 
 # The compiled gateway is measured, too, where there is a C compiler; elsewhere the table says so.
