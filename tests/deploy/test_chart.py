@@ -142,7 +142,14 @@ REFUSED: dict[str, tuple[Values, str]] = {
     "setting of a wrong type": ({"redis": URL, "settings": {"log": {"level": "loud"}}}, "level"),
     "port out of range": ({"redis": URL, "service": {"port": 70_000}}, "port"),
     "negative replicas": ({"redis": URL, "replicaCount": -1}, "replicaCount"),
-    "a token with a blank": ({"redis": URL, "secrets": {"adminToken": "a b"}}, "adminToken"),
+    "a token with a blank": (
+        {"redis": URL, "secrets": {"adminToken": "a token with some blanks"}},
+        "adminToken",
+    ),
+    "a token that can be guessed": (
+        {"redis": URL, "secrets": {"adminToken": "t" * 19}},
+        "adminToken",
+    ),
     "a secret without the token": (
         {"redis": URL, "secrets": {"existingSecret": "mine", "keys": ["jwt-key"]}},
         "keys",
