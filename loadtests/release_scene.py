@@ -119,14 +119,16 @@ class Models:
         self, writer: asyncio.StreamWriter, route: str, fault: Fault, *, is_stream: bool
     ) -> None:
         self._asked[route] += bool(fault)
-        if fault and (fault != "some" or self._asked[route] % EVERY == 0):
+        # Now, since others come while this one sleeps.
+        is_the_one = self._asked[route] % EVERY == 0
+        if fault and (fault != "some" or is_the_one):
             self.failed_at.setdefault(route, time.time())
         await asyncio.sleep(0.005)
         if fault == "hangs":
             await asyncio.sleep(SECONDS)
         if fault == "slow":
             await asyncio.sleep(SLOW_SECONDS)
-        if fault == "all" or (fault == "some" and self._asked[route] % EVERY == 0):
+        if fault == "all" or (fault == "some" and is_the_one):
             writer.write(_BAD)
         elif is_stream:
             writer.write(_STREAM)

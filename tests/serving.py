@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -21,9 +22,11 @@ REQUESTS_PER_SECOND = 100
 
 
 @contextmanager
-def served(folder: Path, store_url: str, *settings: str) -> Iterator[Running]:
-    """`graygate serve` with two workers, which notices soon that its store is away."""
-    quick = ["redis.timeout_seconds=0.5", "redis.heartbeat_seconds=0.3", "redis.poll_seconds=0.5"]
+def served(
+    folder: Path, store_url: str, *settings: str, is_ready: bool = True
+) -> Iterator[Running]:
+    """`graygate serve` with two workers; it holds a table unless `is_ready` is False."""
+    quick = ["redis.timeout_seconds=5", "redis.heartbeat_seconds=0.3", "redis.poll_seconds=0.5"]
     words = [sys.executable, "-m", "gateway.cli", "serve", "--redis", store_url]
     words += ["--port", "0", "--admin-port", "0", "--workers", "2"]
     words += ["--set", "access_log.path="]
@@ -38,6 +41,8 @@ def served(folder: Path, store_url: str, *settings: str) -> Iterator[Running]:
         wait_until(lambda: read_run_file(folder / RUN_FILE) is not None, "the gateway is up")
         running = read_run_file(folder / RUN_FILE)
         assert running is not None
+        if is_ready:
+            wait_until(lambda: has_table(running), "it holds a table")
         yield running
     finally:
         process.send_signal(signal.SIGTERM)
@@ -78,6 +83,19 @@ def ask(url: str, user: str = "alice") -> tuple[int, bytes]:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
+
+
+def has_table(running: Running) -> bool:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # whoever tests certificates has a client of his own
+    try:
+        with urllib.request.urlopen(
+            running.admin_url.rstrip("/") + "/readyz", timeout=5, context=context
+        ) as answer:
+            return bool(answer.status == 200)
+    except urllib.error.HTTPError:
+        return False
 
 
 def admin(running: Running, path: str) -> dict[str, object]:

@@ -53,7 +53,10 @@ def test_K01_K02_K03_no_request_fails_while_the_store_is_away(
 ) -> None:
     with Model("v1") as model, Valkey(appendonly=True) as store:
         seed(store, model)
-        with served(tmp_path, store.url) as running, Users(running.data_url + "/x") as users:
+        with (
+            served(tmp_path, store.url, "redis.timeout_seconds=0.5") as running,
+            Users(running.data_url + "/x") as users,
+        ):
             wait_until(lambda: users.answered > 50, "requests are answered")
             mend = outage(store)
             try:
@@ -84,7 +87,7 @@ def test_K05_a_start_without_a_store_serves_by_the_saved_table_or_says_503(tmp_p
                 True, True, True,
             )  # fmt: skip
         (tmp_path / ".graygate/state/table.json").unlink()
-        with served(tmp_path, store.url) as running:
+        with served(tmp_path, store.url, is_ready=False) as running:
             status, body = ask(running.data_url + "/x")
             assert status == 503
             assert b"no_table" in body

@@ -8,7 +8,8 @@ feed workers of the release before it for as long as a replacement takes.
                          Strata in each second in which something happened that it tells of;
                          Pairs and Answers, as long as there is room for them; Ends, when all that
                          it counted is said
-    control -> worker    Update: all of it first, then only what changed; Kept, after Ends
+    control -> worker    Heard, after Hello; Update: all of it first, then only what changed; Kept,
+                         after Ends
 """
 
 from __future__ import annotations
@@ -102,6 +103,10 @@ class Ends(msgspec.Struct, frozen=True, kw_only=True, tag="ends"):
     """The worker has said everything, and goes when it has heard that control has it."""
 
 
+class Heard(msgspec.Struct, frozen=True, kw_only=True, tag="heard"):
+    """Control is at work: what table it has, if any, comes now."""
+
+
 class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
     """Control has everything that the worker said, which may go now."""
 
@@ -129,7 +134,7 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True, tag="answers"):
     units: tuple[bytes, ...] = ()  # for each entry, a `comer` of eight bytes for each id
 
 
-ToWorker = Update | Kept
+ToWorker = Heard | Update | Kept
 ToControl = Hello | Holds | Totals | Strata | Pairs | Answers | Ends
 
 _encoder = msgspec.msgpack.Encoder()

@@ -22,6 +22,7 @@ from gateway.process.channel import (
     Answers,
     Ends,
     FrameReader,
+    Heard,
     Hello,
     Holds,
     Kept,
@@ -170,6 +171,7 @@ class Feed:
             return
         link = _Link(_hello(bodies.pop(0)), writer)
         self._links.add(link)
+        writer.write(encode(Heard()))
         if self.ledger.join(link.hello.worker, link.hello.born):
             self._books.settle(self.ledger)
         try:

@@ -12,6 +12,7 @@ from gateway.errors import ChannelError
 from gateway.process.channel import (
     Ends,
     FrameReader,
+    Heard,
     Hello,
     Holds,
     Kept,
@@ -50,6 +51,7 @@ class Link:
         self._take = take
         self._count = count
         self._is_connected = False
+        self.was_heard = asyncio.Event()  # once control is at work, and for good
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: deque[bytes] = deque()
         self.dropped = 0  # strata that control did not take in time
@@ -86,6 +88,9 @@ class Link:
                 for body in frames.feed(data):
                     update = decode_for_worker(body)
                     if isinstance(update, Kept):
+                        continue
+                    if isinstance(update, Heard):
+                        self.was_heard.set()
                         continue
                     self._take(update)
                     has_followed = True

@@ -1,8 +1,8 @@
 """A worker process: routes and proxies requests, by the tables that control sends.
 
-It starts to accept connections when it holds a table; until then they wait in the socket. When no
-table comes for a while, it accepts all the same and says so to each client, unless it is to take
-over from a worker that does hold one.
+It starts to accept connections when it holds a table; until then they wait in the socket. When
+control is at work and no table comes for a while, it accepts all the same and says so to each
+client, unless it is to take over from a worker that does hold one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ from gateway.proxy.plane import DataPlane
 
 _log = logging.getLogger(__name__)
 
-_FIRST_TABLE_SECONDS = 2.0
+_CONTROL_SECONDS = 15.0  # for control to be at work, on a machine that has much else to do
+_FIRST_TABLE_SECONDS = 2.0  # after that, to find a table in the store or on disk
 _LAST_CALL_SECONDS = 0.2  # for handshakes that are under way when no more are begun
 
 
@@ -136,12 +137,12 @@ class Worker:
 
     async def _may_accept(self) -> bool:
         """Waits for the first table; False when the worker must end before it accepted anything."""
-        waiting = [asyncio.create_task(one.wait()) for one in (self._has_table, self._must_end)]
-        patience = None if self._boot.must_hold_table else _FIRST_TABLE_SECONDS
-        await asyncio.wait(waiting, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        for one in waiting:
-            one.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        decided = (self._has_table, self._must_end)
+        if self._boot.must_hold_table:
+            await _first_of(*decided)
+        else:
+            await _first_of(*decided, self._link.was_heard, seconds=_CONTROL_SECONDS)
+            await _first_of(*decided, seconds=_FIRST_TABLE_SECONDS)
         if not self._has_table.is_set() and not self._must_end.is_set():
             _log.warning("There is no table to route by yet; clients get 503 until there is one.")
         return not self._must_end.is_set()
@@ -161,6 +162,15 @@ class Worker:
             os._exit(1)  # told twice: at once
         self._is_told = True
         self._must_end.set()
+
+
+async def _first_of(*events: asyncio.Event, seconds: float | None = None) -> None:
+    """Waits until one of them is set, or for so many seconds."""
+    waiting = [asyncio.create_task(one.wait()) for one in events]
+    await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def _run(boot: WorkerBoot, end: socket.socket) -> None:

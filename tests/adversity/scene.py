@@ -167,7 +167,8 @@ def set_up(folder: Path) -> Iterator[Scene]:
         store.cli("HSET gray:route:chat stable v1")
         store.cli("SADD gray:route:chat:whitelist:v2 bob")
         store.cli("SADD gray:routes chat")
-        running = stack.enter_context(served(folder, f"redis://127.0.0.1:{to_store.port}/0"))
+        url = f"redis://127.0.0.1:{to_store.port}/0"
+        running = stack.enter_context(served(folder, url, "redis.timeout_seconds=0.5"))
         to_gateway = stack.enter_context(Wire(_address(running.data_url)))
         to_admin = stack.enter_context(Wire(_address(running.admin_url)))
         scene = Scene(running, store, to_store, to_models, to_gateway, to_admin)

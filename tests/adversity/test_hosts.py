@@ -127,7 +127,8 @@ def url(tmp_path: Path, hosts: tuple[Host, Host, Host]) -> Iterator[Callable[[st
             _store(store.address, tmp_path, "HSET", key, *values)
         _store(store.address, tmp_path, "SADD", "gray:route:chat:whitelist:v2", "bob")
         _store(store.address, tmp_path, "SADD", "gray:routes", "chat")
-        running = stack.enter_context(served(tmp_path, f"redis://{store.address}:6379/0"))
+        url = f"redis://{store.address}:6379/0"
+        running = stack.enter_context(served(tmp_path, url, "redis.timeout_seconds=0.5"))
         wait_until(lambda: ask(running.data_url, "/x", "alice").is_exact, "it serves")
         wait_until(lambda: ask(running.data_url, "/x", "bob").is_exact, "so does the candidate")
 

@@ -2,6 +2,7 @@
 
 The file named by GRAYGATE_TEST_STORE holds {"sequence", "routes", "members"}; `members` ids called
 user-0, user-1 and so on are whitelisted for v2 of the route `chat` in one large list.
+GRAYGATE_TEST_LATE is how many seconds it takes to start, as on a machine with much else to do.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from gateway.state.snapshot import MemberList, Snapshot
 from tests.process.snapshots import WHITELIST, packed, snapshot
 
 VARIABLE = "GRAYGATE_TEST_STORE"
+LATE = "GRAYGATE_TEST_LATE"
 
 
 class Content(msgspec.Struct):
@@ -95,4 +98,5 @@ def build(boot: ControlBoot, feed: Feed, health: Health) -> Parts:
 
 
 if __name__ == "__main__":
+    time.sleep(float(os.environ.get(LATE, "0")))
     run_control(build)

@@ -131,6 +131,15 @@ async def test_two_workers_get_the_same_update_and_say_that_they_hold_it(channel
     }
 
 
+async def test_a_worker_hears_that_control_is_at_work_before_there_is_a_table(
+    channel: Channel,
+) -> None:
+    channel.start_control()
+    worker = channel.worker(0)
+    await until(worker.link.was_heard.is_set, "it was heard")
+    assert worker.sequence is None
+
+
 async def test_a_change_of_weight_does_not_send_lists_again(channel: Channel) -> None:
     worker = channel.worker(0)
     members = small_list(*(f"user-{number}".encode() for number in range(10_000)))

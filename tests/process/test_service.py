@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.process.file_control import LATE
 from tests.process.harness import Gateway, Model, children_of, is_alive, wait_until
 from tests.process.manager import Manager
 from tests.process.snapshots import spec
@@ -140,6 +141,20 @@ def test_passed_sockets_are_served_by_all_workers_and_survive_the_gateway(model:
         gateway.process.stdout.close()
         gateway.start(fds=[one.fileno() for one in sockets])
         with late, late.makefile("rb") as answer:
+            assert answer.readline() == b"HTTP/1.1 200 OK\r\n"
+
+
+def test_who_asks_early_waits_for_a_control_that_is_slow_to_start(model: Model) -> None:
+    late = {LATE: "4"}  # twice as long as a worker waits for a table when control is there
+    with (
+        listening(2) as sockets,
+        Gateway(workers=1, within=activated("admin:data", sockets), environ=late) as gateway,
+    ):
+        gateway.publish(1, spec(urls=(model.url, model.url)))
+        early = socket.create_connection(sockets[1].getsockname(), timeout=20)
+        early.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        gateway.start(fds=[one.fileno() for one in sockets])
+        with early, early.makefile("rb") as answer:
             assert answer.readline() == b"HTTP/1.1 200 OK\r\n"
 
 

@@ -40,7 +40,7 @@ async def following(
     **settings: object,
 ) -> AsyncIterator[Store]:
     """A running store; `settings` are those of the section redis."""
-    wanted = {"timeout_seconds": 0.5, "heartbeat_seconds": 0.2, "poll_seconds": 0.3, **settings}
+    wanted = {"timeout_seconds": 3.0, "heartbeat_seconds": 0.2, "poll_seconds": 0.3, **settings}
     redis = Redis(url=url or server.url, **wanted)  # type: ignore[arg-type]  # the test's names
     store = Store(redis, state_dir, own_id)
     running = asyncio.create_task(store.run())
