@@ -94,14 +94,17 @@ class Wire:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
+        # Closed at once, asyncio would lose connections that it has taken just now, and leave them
+        # open: first nothing more is taken, until all that were are among the tasks.
+        for listening in self._server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        for _ in range(3):
+            await asyncio.sleep(0)
         self._server.close()
         await self._break()
 
     async def _end(self) -> None:
-        self._server.close()
-        for _ in range(3):  # until connections that were taken just now are among the tasks
-            await asyncio.sleep(0)
-        await self._break()
+        await self._close()
         await self._server.wait_closed()
 
     async def _break(self) -> None:

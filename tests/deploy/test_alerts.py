@@ -143,7 +143,7 @@ def test_versions_that_fail_or_drag_and_endpoints_that_are_gone(scene: Scene) ->
     models = scene.models
     models["failing v2"].fails_every = 3
     models["broken v1"].fails_every = 1
-    models["slow v2"].delay_seconds = 0.4
+    models["slow v2"].delay_seconds = 1.2
     models["slow v2"].gap_seconds = 0.15
     for name in ("dead v2", "panic a", "panic b"):
         scene.stage.kill(models[name])
