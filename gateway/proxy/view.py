@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from typing import Final
 
 from gateway.config.settings import Settings
@@ -23,6 +25,8 @@ _NEVER_IDENTITY: Final = frozenset({b"host", b"content-length", b"authorization"
 
 # A fair sample of a route's units: who got a version by the route's own weights.
 _DRAWN: Final = (Reason.WEIGHT, Reason.STABLE)
+# By less than this the judge does not take the odds to be on a candidate for quite others.
+_FAR: Final = 1.3
 
 
 class Outcome:
@@ -161,10 +165,18 @@ class View:
             self.known[head.method, head.host, head.path] = place
 
 
-def stage_of(route: Route) -> tuple[bytes, tuple[str, ...]]:
-    """Another one when users are dealt anew, or a candidate begins to get its share or ends."""
+def stage_of(route: Route) -> tuple[bytes, tuple[tuple[str, int], ...]]:
+    """Another one when users are dealt anew, or a candidate's share becomes quite another one.
+
+    Whenever the odds to be on a candidate change by `_FAR`; a little change may be another one too.
+    """
     drawn = () if route.spec.paused else route.spec.candidates
-    return route.salt, tuple(v for v in drawn if route.spec.weights.get(v, 0.0) > 0)
+    shares = [(version, route.spec.weights.get(version, 0.0) / 100) for version in drawn]
+    return route.salt, tuple((version, _rung(share)) for version, share in shares if share > 0)
+
+
+def _rung(share: float) -> int:
+    return math.floor(math.log(share / (1 - share)) / math.log(_FAR)) if share < 1 else sys.maxsize
 
 
 def deal_of(route: Route) -> tuple[tuple[str, float], ...]:

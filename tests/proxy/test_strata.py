@@ -328,7 +328,10 @@ async def test_until_the_first_piece_a_stream_has_not_begun(side: Side, ear: Ear
 @pytest.mark.parametrize(
     ("changes", "is_another"),
     [
-        ({"weights": {"v2": 20.0}}, False),
+        ({"weights": {"v2": 10.2}}, False),
+        ({"weights": {"v2": 14.0}}, True),
+        ({"weights": {"v2": 7.0}}, True),
+        ({"weights": {"v2": 100.0}}, True),
         ({"weights": {"v2": 10.0, "v3": 0.0}}, False),
         ({"retries": 3}, False),
         ({"weights": {}}, True),
@@ -338,7 +341,7 @@ async def test_until_the_first_piece_a_stream_has_not_begun(side: Side, ear: Ear
         ({"salt": "chat:2"}, True),
     ],
 )
-def test_a_stage_lasts_while_the_same_candidates_take_part(
+def test_a_stage_lasts_while_the_same_candidates_have_about_the_same_weights(
     changes: dict[str, object], is_another: bool
 ) -> None:
     version = VersionSpec(urls=("http://127.0.0.1:1",))

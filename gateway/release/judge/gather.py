@@ -16,16 +16,16 @@ from gateway.release.judge.baseline import Baseline
 from gateway.release.judge.cuts import Cut, Cutter, Firsts, Timed, due
 from gateway.release.judge.lengthen import Lines, Pending
 from gateway.release.judge.measured import Batch, Cell, Events
+from gateway.release.judge.places import Came
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import (
     Answers,
-    Arm,
     EventPair,
     RankSums,
     Stratum,
     TailCounts,
 )
-from gateway.release.judge.units import Came, Once
+from gateway.release.judge.units import Once
 
 WATERMARK_SECONDS = 2
 # So long after a change of weight requests may have been drawn by the old or the new one.
@@ -142,15 +142,12 @@ class Accumulator:
         for cell in batch.cells:
             if cell.route != self._route:
                 continue
-            if cell.version in (self._candidate, self._stable) and self._is_by_unit:
-                is_candidate = cell.version == self._candidate
-                self._meet(ended.answers, cell, is_candidate=is_candidate)
             if cell.version == self._candidate:
                 ended.has_bad = ended.has_bad or cell.bad > 0
-                _add_ended(ended.answers.candidate, cell)
+                self._add_ended(ended.answers, cell, is_candidate=True)
                 self._add_arrived(cell, is_candidate=True)
             elif cell.version == self._stable:
-                _add_ended(ended.answers.stable, cell)
+                self._add_ended(ended.answers, cell, is_candidate=False)
                 self._add_arrived(cell, is_candidate=False)
         for events in batch.events:
             if events.route == self._route:
@@ -206,18 +203,27 @@ class Accumulator:
                 return split
         return 0.0
 
-    def _largest_share_at(self, second: int) -> float:
+    def _shares_around(self, second: int) -> list[float]:
         """While gateways learn of a change, one by one, it may be either.
 
         So it may when their clocks differ, or when nobody leads while somebody moves the weight.
         """
-        largest = 0.0
+        shares = []
         for since, split in reversed(self._state.splits):
             if int(since) - EARLY_SECONDS <= second:
-                largest = max(largest, split)
+                shares.append(split)
                 if since + UNSETTLED_SECONDS < second:
                     break
-        return largest
+        return shares
+
+    def _is_known(self, second: int) -> bool:
+        """Whether it is known how users were dealt then.
+
+        Before the release the candidate may have had any weight, by hand or in an earlier release;
+        and its requests may still fail, and be rated for a day.
+        """
+        splits = self._state.splits
+        return not splits or second >= int(splits[0][0])
 
     def _forget_splits(self) -> None:
         """A bandit changes the weight all day; hardly anything comes that is so late."""
@@ -235,6 +241,19 @@ class Accumulator:
 
     # What ended.
 
+    def _add_ended(self, answers: Answers, cell: Cell, *, is_candidate: bool) -> None:
+        arm = answers.candidate if is_candidate else answers.stable
+        arm.arrived += cell.arrived
+        arm.finished += cell.finished
+        arm.bad += cell.bad
+        arm.client_errors += cell.client_errors
+        arm.units += cell.units
+        if not self._is_by_unit or not self._is_known(cell.second):
+            return
+        arm.bad_units.extend(cell.bad_units)
+        arm.more_bad_units += cell.more_bad_units
+        self._meet(answers, cell, is_candidate=is_candidate)
+
     def _meet(self, answers: Answers, cell: Cell, *, is_candidate: bool) -> None:
         came = self._came(cell.second, is_candidate=is_candidate)
         unnamed = 0 if is_candidate else cell.more_bad_units
@@ -245,7 +264,8 @@ class Accumulator:
     def _came(self, second: int, *, is_candidate: bool) -> Came:
         splits = self._state.splits
         is_before = bool(splits) and second < int(splits[-1][0])
-        return Came(is_candidate, self._largest_share_at(second), is_before)
+        shares = self._shares_around(second)
+        return Came(is_candidate, max(shares, default=0.0), min(shares, default=0.0), is_before)
 
     def _add_events(self, ended: Ended, events: Events) -> None:
         is_self = events.family == _STABLE_SELF
@@ -268,6 +288,8 @@ class Accumulator:
         """
         if not self._is_by_unit or events.family in (_SHADOW, _STABLE_SELF):
             return events.n, events.bad
+        if not self._is_known(events.second):
+            return 0, 0
         came = self._came(events.second, is_candidate=is_candidate)
         n, bad, at_risk = self._state.once.rate(events.family, events.rated, came)
         pair.candidate_at_risk += at_risk.candidate
@@ -399,16 +421,6 @@ class Accumulator:
                     tails += held[0].push(name, second, share, counts, *limits)
                 else:
                     ranks += held[1].push(name, second, share, counts, *limits)
-
-
-def _add_ended(arm: Arm, cell: Cell) -> None:
-    arm.arrived += cell.arrived
-    arm.finished += cell.finished
-    arm.bad += cell.bad
-    arm.client_errors += cell.client_errors
-    arm.units += cell.units
-    arm.bad_units.extend(cell.bad_units)
-    arm.more_bad_units += cell.more_bad_units
 
 
 def _stratum(held: Pending[Answers]) -> Stratum:

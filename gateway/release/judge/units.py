@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from math import inf
-from typing import NamedTuple
 
 import msgspec
 
 from gateway.release.judge.counts import AtRisk
+from gateway.release.judge.places import Came, Places
 from gateway.release.judge.present import AGE_SECONDS, FIRST_BITS, Present, part_of, parted
 
 # Users are taken for dealt anew when the odds to be on the candidate change by more.
@@ -64,14 +64,6 @@ class DistinctUnits(msgspec.Struct):
         self.mask = 0
 
 
-class Came(NamedTuple):
-    """To which version requests came, and how users were dealt then."""
-
-    is_candidate: bool
-    share: float  # of the candidate in that second; the largest, while it changes
-    is_before: bool  # the last change of it
-
-
 class Once(msgspec.Struct):
     """What is counted once for each unit: a time in an epoch, a bad rating in a release."""
 
@@ -93,6 +85,7 @@ class Once(msgspec.Struct):
     may_fail: Present = msgspec.field(default_factory=Present)
     may_rate: dict[str, Present] = msgspec.field(default_factory=dict)
     failed: DistinctUnits = msgspec.field(default_factory=DistinctUnits)  # since users were dealt
+    places: Places = msgspec.field(default_factory=Places)  # of all who failed in this release
 
     def meet(
         self, units: Iterable[int], failed: Collection[int], came: Came, unnamed: int = 0
@@ -101,10 +94,19 @@ class Once(msgspec.Struct):
 
         Of those who failed some may have no name, since they were too many.
         """
-        first = self.failed.new(unit & FIRST_BITS for unit in failed)
+        places = self.places
+        named = (unit & FIRST_BITS for unit in failed)
+        first = self.failed.new(unit for unit in named if not unit & places.mask)
         # Those who have names are thinned when they are too many.
-        unnamed //= self.failed.mask + 1
-        return self._parted(self.may_fail, units, first, self.failed, came, unnamed)
+        unnamed //= (self.failed.mask | places.mask) + 1
+        again = [unit for unit in first if unit in places.known]
+        of_again = sum(places.part(unit, came) for unit in again)
+        known = parted(len(again), of_again)
+        new = first.difference(again)
+        others = self._parted(self.may_fail, units, new, self.failed, came, unnamed)
+        self.may_fail.leave(again)
+        places.learn(first, came)
+        return AtRisk(others.candidate + known.candidate, others.stable + known.stable)
 
     def _parted(
         self,
@@ -212,7 +214,7 @@ class Once(msgspec.Struct):
 def are_dealt(before: float, now: float) -> bool:
     """Whether so many users change their version that all are taken for dealt anew."""
     odds = _odds(before)
-    return not odds / _MOST_ALIKE < _odds(now) < odds * _MOST_ALIKE
+    return before != now and not odds / _MOST_ALIKE < _odds(now) < odds * _MOST_ALIKE
 
 
 def _odds(share: float) -> float:

@@ -4,7 +4,8 @@ from random import Random
 
 from gateway.release.judge import units
 from gateway.release.judge.counts import NOBODY, AtRisk
-from gateway.release.judge.units import Came, DistinctUnits, Once
+from gateway.release.judge.places import Came
+from gateway.release.judge.units import DistinctUnits, Once
 
 
 def test_a_unit_counts_once_whichever_gateway_tells_of_it() -> None:
@@ -129,7 +130,7 @@ def test_who_is_unhappy_beyond_what_is_remembered_does_not_rate() -> None:
 
 
 def came(*, is_candidate: bool, share: float = 0.25, is_before: bool = False) -> Came:
-    return Came(is_candidate, share, is_before)
+    return Came(is_candidate, share, share, is_before)
 
 
 def parts(candidate: float, bad: int = 1) -> AtRisk:
@@ -187,7 +188,23 @@ def test_who_has_failed_fails_for_the_first_time_no_more_until_users_are_dealt()
     once.split(100, 0.06)  # hardly anybody moves
     assert once.meet([1], [1], came(is_candidate=True)) == NOBODY
     once.split(200, 0.25)
-    assert once.meet([1], [1], came(is_candidate=True)) == parts(0.25)
+    assert once.meet([2], [2], came(is_candidate=True)) == parts(0.25)
+
+
+def test_who_fails_again_is_parted_by_where_he_may_stand_not_by_the_share_of_all() -> None:
+    once = Once()
+    once.split(0, 0.2)
+    once.meet([], [1, 3], came(is_candidate=True, share=0.2))
+    once.meet([], [2], came(is_candidate=False, share=0.2))
+    once.split(100, 0.6)
+    above = came(is_candidate=True, share=0.6)
+    # One who was on the candidate is so in any case; of those who were not, every other is now.
+    assert once.meet([], [1], above) == parts(1.0)
+    assert once.meet([2], [2], above) == parts(0.5)
+    assert once.meet([], [2], above) == NOBODY
+    assert once.meet([4], [4], above) == parts(0.6)  # for the first time
+    once.split(200, 0.1)
+    assert once.meet([], [1, 3], came(is_candidate=False, share=0.1)) == parts(1.0, bad=2)
 
 
 def test_who_failed_is_not_among_the_old_ones_though_he_is_met_anew() -> None:
