@@ -273,6 +273,12 @@ class Controller:
     def why_not_ready(self, status: Status) -> str:
         return self._why_not_ready(status)
 
+    def others(self, status: Status) -> float:
+        held = self._store.snapshot.routes.get(status.route)
+        weights = {} if held is None else held.spec.weights
+        compared = (status.candidate, status.stable)
+        return sum(percent for name, percent in weights.items() if name not in compared)
+
     # Waking
 
     def _hear(self, route: str, part: Part) -> None:

@@ -121,6 +121,9 @@ class World(Protocol):
 
     def why_not_ready(self, status: Status) -> str: ...
 
+    def others(self, status: Status) -> float:
+        """The percent of versions that are neither stable nor the candidate."""
+
 
 class Lost(Exception):
     """What is in memory is not what the store holds any more."""
@@ -230,6 +233,8 @@ class Session:
     async def _judge(self, now: float) -> None:
         """Bring the judge up to date; before the first stage it learns what stable is like."""
         is_preparing = self.status.stage < 0
+        if not is_preparing:
+            self._split(now, self.status.weight_wanted)
         if not self._read:
             self._read = f"{max(int((now - LEARN_SECONDS) * 1000), 0)}-0"
         for _ in range(PAGES):
@@ -298,13 +303,25 @@ class Session:
         is_warm = status.phase is Phase.PROMOTED and status.plan.bake.keep_warm > 0
         return status.is_over and not outbox and not (is_warm and "warm" not in status.told)
 
+    def _split(self, now: float, weight: float) -> None:
+        self._judging.split(now, self._weight_of_two(weight))
+
+    def _weight_of_two(self, weight: float) -> float:
+        """The candidate's percent of those who are on one of the two versions that are compared.
+
+        Somebody may have given a third one traffic, by hand.
+        """
+        others = self._world.others(self.status)
+        both = 100.0 - others
+        return min(100.0 * weight / both, 100.0) if others and both > 0 else weight
+
     async def _write(self, step: Step, look: Look, commands: Sequence[Command], now: float) -> None:
         weight = step.status.weight_wanted
         if self.status.stage < 0 <= step.status.stage:
-            warnings = self._judging.begin(now, weight)
+            warnings = self._judging.begin(now, self._weight_of_two(weight))
             self.testimony = msgspec.structs.replace(self.testimony, warnings=warnings)
         elif weight != self.status.weight_wanted:
-            self._judging.split(now, weight)
+            self._split(now, weight)
         if any(isinstance(action, MarkEvidence) for action in step.actions):
             self._judging.mark()
         news, sent = news_of(step, self.step + 1, now), frozenset(self._sent)

@@ -57,9 +57,9 @@ class Side(msgspec.Struct):
         for some in self._all:
             some.difference_update(units)
 
-    def met(self) -> int:
-        """All who are here, with those that are left out."""
-        return sum(map(len, self._all)) * (self.mask + 1)
+    def came(self) -> int:
+        """Those who have come lately, with those that are left out."""
+        return (len(self.new) + len(self.recent)) * (self.mask + 1)
 
     def left(self) -> int:
         """Those who have been here for a while and were never bad."""
@@ -102,11 +102,11 @@ class Present(msgspec.Struct):
     def part(self, share: float) -> int:
         """The candidate's part of all who come, who should be dealt to it by this share.
 
-        Where by far more of those who are there are on the candidate than chance makes of it,
+        Where by far more of those who came lately are on the candidate than chance makes of it,
         something else has put them there, and its failures are no wonder.
         """
-        candidate = self.candidate.met()
-        total = candidate + self.stable.met()
+        candidate = self.candidate.came()
+        total = candidate + self.stable.came()
         by_chance = total * share + _FAR * sqrt(total * share * (1.0 - share))
         return part_of(candidate / total if candidate > by_chance else share)
 

@@ -114,10 +114,19 @@ class Leader:
     async def send(
         self, rate: int = 200, candidate_bad: int = 0, stable_bad: int = 0, slow: float = SECONDS
     ) -> None:
-        """What a gateway measures in one second at the weight of now."""
-        weights = await (await self.store.link()).call("HGET", "gray:route:chat:weights", "v2")
-        share = float(weights) / 100 if isinstance(weights, bytes) else 0.0
-        candidate = math.ceil(rate * share)
+        """What a gateway measures in one second of stable and v2 at the weights of now.
+
+        There are `rate` requests, and fewer of these two where a third version gets some.
+        """
+        link = await self.store.link()
+        two, three = [
+            float(told) / 100 if isinstance(told, bytes) else 0.0
+            for told in [
+                await link.call("HGET", "gray:route:chat:weights", name) for name in ("v2", "v3")
+            ]
+        ]
+        candidate = math.ceil(rate * two)
+        rate -= math.floor(rate * three)
         cells = [
             _cell(self.clock.now, "v1", rate - candidate, stable_bad, SECONDS),
             _cell(self.clock.now, "v2", candidate, candidate_bad, slow),

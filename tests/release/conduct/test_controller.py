@@ -153,6 +153,23 @@ async def test_a_weight_typed_by_hand_that_is_no_percent_keeps_nobody_from_a_rol
         assert store.cli("HGET gray:route:chat:weights v2") == "0"
 
 
+async def test_a_third_version_that_gets_traffic_by_hand_changes_whom_the_two_are_compared_by(
+    store: Server,
+) -> None:
+    async with leader(store) as gateway:
+        await gateway.start(stages=[{"weight": 10, "hold": 120}, {"weight": 100}])
+        await gateway.until("ramp")
+        store.cli("HSET gray:route:chat:versions v3 http://127.0.0.1:9003")
+        store.cli("HSET gray:route:chat:weights v3 80")
+        await eventually(lambda: weight(gateway.store, "v3") == 80, "80 % is in force")
+        for _ in range(60):
+            await gateway.second()
+        newest = (await gateway.desk.look("chat")).testimony.newest
+        assert newest is not None
+        assert not newest.srm_alarm  # half of those who are on one of the two are the candidate's
+        assert gateway.status.phase == "ramp"
+
+
 async def test_a_stable_changed_by_hand_pauses_the_release(store: Server) -> None:
     async with leader(store) as gateway:
         await gateway.start()

@@ -5,7 +5,7 @@ from random import Random
 from gateway.metrics.firsts import UNIT_MASK
 from gateway.release.judge import present
 from gateway.release.judge.counts import AT_RISK_EACH, AtRisk
-from gateway.release.judge.present import Present, part_of
+from gateway.release.judge.present import Present, Side, part_of
 
 
 def crowd(candidates: range, stables: range) -> Present:
@@ -18,9 +18,14 @@ def crowd(candidates: range, stables: range) -> Present:
     return there
 
 
+def met(side: Side) -> int:
+    """All who are there, with those that are left out."""
+    return len(side.new | side.recent | side.old | side.gone) * (side.mask + 1)
+
+
 def bad(there: Present, *units: int) -> AtRisk:
     """They are bad, and of all who come as many are the candidate's as of those who are there."""
-    candidate, stable = there.candidate.met(), there.stable.met()
+    candidate, stable = met(there.candidate), met(there.stable)
     return there.leave(units, part_of(candidate / (candidate + stable)))
 
 
@@ -67,11 +72,18 @@ def test_who_came_lately_is_one_of_all_who_come_if_that_is_known() -> None:
 
 
 def test_who_comes_is_dealt_by_the_share_unless_far_more_are_on_the_candidate() -> None:
-    there = crowd(range(33), range(100, 167))
+    there = Present()
+    there.meet(range(33), is_candidate=True)
+    there.meet(range(100, 167), is_candidate=False)
     assert there.part(0.25) == 250_000  # 25 of 100, give or take 13
     assert there.part(0.50) == 500_000  # fewer than should be are nothing to be careful about
+    there.age()
     there.meet(range(100, 106), is_candidate=True)
     assert there.part(0.25) == 390_000
+    there.age()  # those of before have been there for a while: they do not come
+    assert there.part(0.25) == 1_000_000
+    there.age()
+    assert there.part(0.25) == 250_000
     assert Present().part(0.25) == 250_000
 
 
@@ -135,7 +147,7 @@ def test_of_many_about_as_many_are_known_in_bounded_memory() -> None:
     side = there.stable
     assert len(side.new | side.recent | side.old | side.gone) <= present.MOST_PRESENT
     # Three times what chance makes of it.
-    assert abs(side.met() - 50_000) < 50_000 * 0.03
+    assert abs(met(side) - 50_000) < 50_000 * 0.03
     assert abs(side.left() - 34_300) < 34_300 * 0.04
 
 

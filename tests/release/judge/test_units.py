@@ -154,7 +154,7 @@ def test_where_far_more_are_on_the_candidate_than_its_share_says_they_are_parted
     once.tick(119, 600)
     assert once.meet([20], [20], came(is_candidate=False)) == parts(0.25)  # too soon to say
     once.tick(120, 600)
-    assert once.meet(range(21, 40), [21], came(is_candidate=False)) == parts(0.5)
+    assert once.meet(range(21, 41), [21], came(is_candidate=False)) == parts(0.5)
 
 
 def test_who_came_before_the_share_changed_is_parted_by_the_share_of_then() -> None:
