@@ -251,7 +251,17 @@ class Findings:
             missing.append("noise: it is not known how much stable varies by itself")
         if settings.unit == "unit":
             missing.append("split: not tested, since units come back")
+            if self._is_nameless():
+                missing.append(
+                    "errors: no request names its user, so none is counted; see to it that they do "
+                    '(graygate explain), or let the plan say unit = "request"'
+                )
         return missing
+
+    def _is_nameless(self) -> bool:
+        errors = self._state.rates.get(ERRORS)
+        units = errors.counts.candidate + errors.counts.stable if errors is not None else 0
+        return not units and self._state.candidate_requests > 0
 
     def _why(
         self,

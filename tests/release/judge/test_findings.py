@@ -25,6 +25,16 @@ def good(requests: int = 4000, settings: JudgeSettings = SETTINGS) -> Judge:
     return judge
 
 
+def test_where_users_stay_and_no_request_names_one_it_is_said() -> None:
+    judge = good(settings=msgspec.structs.replace(SETTINGS, unit="unit"))
+    assert any("no request names its user" in one for one in judge.evidence(START, 10.0).missing)
+    named = answers(START + 300, (20, 0), (180, 0))
+    named.stable.units = 1
+    judge.observe(named)
+    missing = judge.evidence(START, 10.0).missing
+    assert not any("no request names its user" in one for one in missing)
+
+
 def test_nothing_observed_is_no_data_and_holds() -> None:
     evidence = Judge(SETTINGS, QUIET).evidence(START, 10.0)
     assert evidence.verdict == "no-data"

@@ -467,6 +467,23 @@ def test_who_fails_is_parted_by_the_share_of_when_he_came() -> None:
     assert at_risk(gather.close(START + 900)) == (1_050_000, 1_950_000)
 
 
+def test_what_came_before_the_release_is_neither_ones_fault() -> None:
+    gather = Accumulator(ROUTE, CANDIDATE, STABLE, BY_UNIT, QUIET)
+    gather.split(START, 0.05)
+    for number, second in enumerate((START - 1, START)):
+        gather.add(failed_in(second, START + 20, CANDIDATE, number, more=2))
+        rated = [(number, True)]
+        events = [EventCounts(second, ROUTE, CANDIDATE, "feedback", 1, 1, rated)]
+        gather.add(batch(START + 20, events=events))
+    strata = gather.close(START + 900)
+    assert at_risk(strata) == (50_000, 950_000)
+    assert [(s.candidate.bad_units, s.candidate.bad) for s in strata if s.candidate.bad] == [
+        ([1], 2)
+    ]
+    [pair] = [pair for stratum in strata for pair in stratum.events]
+    assert (pair.candidate_n, pair.candidate_bad) == (1, 1)
+
+
 def test_while_gateways_learn_of_a_weight_the_larger_share_counts() -> None:
     gather = gatherer(BY_UNIT)
     gather.split(START, 0.05)

@@ -66,6 +66,13 @@ def test_a_weight_that_wanders_about_deals_nobody_anew() -> None:
     assert timed(once, 1) == 1
 
 
+def test_a_weight_that_stays_deals_nobody_anew_whatever_it_is() -> None:
+    for share in (0.0, 0.3, 1.0):
+        assert not units.are_dealt(share, share)
+        assert units.are_dealt(share, 0.5)
+        assert units.are_dealt(0.5, share)
+
+
 def test_all_are_timed_again_in_the_next_epoch_which_a_deal_puts_off() -> None:
     once = Once()
     once.tick(1000, 600)
