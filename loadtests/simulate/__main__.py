@@ -12,7 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from random import Random
 
-from loadtests.simulate.scenarios import Outcome, Scenario, every_scenario
+from loadtests.simulate.limits import Outcome, Scenario
+from loadtests.simulate.scenarios import every_scenario
 from loadtests.simulate.table import Row, markdown, rows_of
 
 CHUNKS = 8  # for each process: some runs are longer than others

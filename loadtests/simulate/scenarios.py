@@ -6,8 +6,7 @@ run, what it must show, and what the design's own simulation showed, so that bot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
 from math import inf, log
 from random import Random
@@ -22,7 +21,9 @@ from gateway.release.judge.settings import JudgeSettings
 from gateway.release.statistics.latency import Slower
 from gateway.release.statistics.planner import detect_seconds
 from gateway.release.statistics.split import ln_mismatch
-from loadtests.simulate import releases, robots, times, unruly, visitors
+from loadtests.simulate import releases, times, unruly
+from loadtests.simulate.limits import Limit, Outcome, Scenario, median, p95, percent
+from loadtests.simulate.staying import staying
 from loadtests.simulate.world import (
     HOURS_2,
     RATE,
@@ -33,59 +34,11 @@ from loadtests.simulate.world import (
     until_rollback,
 )
 
-Outcome = dict[str, float]
-
 NEVER = inf
 QUIET = Baseline(noise=1.0)
 ERRORS_ONLY = JudgeSettings(
     family_weights={"errors": 0.25, "shadow": 0.25, "feedback": 0.25}, latency_margins={}
 )
-
-
-@dataclass(frozen=True)
-class Limit:
-    """One number that must not be exceeded."""
-
-    what: str
-    of: Callable[[Sequence[Outcome]], float]
-    at_most: float
-    design: str = ""
-    unit: str = "s"
-    at_least: float = -inf
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One line of the acceptance table, or several that the same runs show."""
-
-    number: str
-    name: str
-    runs: int
-    run: Callable[[Random], Outcome]
-    limits: tuple[Limit, ...]
-
-
-def quantile(key: str, part: float) -> Callable[[Sequence[Outcome]], float]:
-    def of(outcomes: Sequence[Outcome]) -> float:
-        values = sorted(outcome[key] for outcome in outcomes)
-        return values[min(int(part * len(values)), len(values) - 1)]
-
-    return of
-
-
-def percent(key: str) -> Callable[[Sequence[Outcome]], float]:
-    def of(outcomes: Sequence[Outcome]) -> float:
-        return 100.0 * sum(outcome[key] for outcome in outcomes) / len(outcomes)
-
-    return of
-
-
-def median(key: str) -> Callable[[Sequence[Outcome]], float]:
-    return quantile(key, 0.5)
-
-
-def p95(key: str) -> Callable[[Sequence[Outcome]], float]:
-    return quantile(key, 0.95)
 
 
 # Errors.
@@ -449,45 +402,4 @@ def unruly_scenarios() -> tuple[Scenario, ...]:
         ),
     ]
     trap_of_users = Scenario("12", name, 500, sticky(0.5, ERRORS_ONLY), (trap,))
-    return (*scenarios, trap_of_users, *crowds, *_robot_scenarios(alarm, at))
-
-
-def _robot_scenarios(alarm: Limit, at: Limit) -> tuple[Scenario, ...]:
-    settings = JudgeSettings(unit="unit")
-
-    def asked(
-        guests: tuple[int, int], share: float, worse: float, family: str
-    ) -> Callable[[Random], Outcome]:
-        return lambda dice: robots.robots_ask(dice, settings, guests, share, worse, family)
-
-    def visited(bad: float, family: str, regulars: int) -> Callable[[Random], Outcome]:
-        return lambda dice: visitors.visitors_come(dice, settings, bad, family, regulars)
-
-    most = Limit("rolled back", percent("found"), inf, "", "%", 90.0)
-    cases = (
-        ((60, 1), 0.5, 1.0, "equal", (alarm,)),
-        ((300, 3), 0.1, 1.0, "equal", (alarm,)),
-        # Many have failed before: a first time comes once.
-        ((200, 3), 0.25, 3.0, "x3", (most, at)),
-    )
-    comers = (
-        (0.5, 0, "visitors who come once, 50% bad, equal, 5%"),
-        (0.95, 0, "visitors who come once, 95% bad, equal, 5%"),
-        (0.8, 100, "visitors who come once, 80% bad, 100 regulars never, equal, 5-6% to and fro"),
-    )
-    once_come = tuple(
-        Scenario("12", f"{name}, {family}", 200, visited(bad, family, regulars), (alarm,))
-        for family in (robots.ERRORS, robots.FEEDBACK)
-        for bad, regulars, name in comers
-    )
-    return once_come + tuple(
-        Scenario(
-            "12",
-            f"{guests[0]} people, {guests[1]} robots never bad, {how}, {share:.0%}, {family}",
-            200,
-            asked(guests, share, worse, family),
-            limits,
-        )
-        for family in (robots.ERRORS, robots.FEEDBACK)
-        for guests, share, worse, how, limits in cases
-    )
+    return (*scenarios, trap_of_users, *crowds, *staying(alarm, at))

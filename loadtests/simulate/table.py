@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
-from loadtests.simulate.scenarios import Limit, Outcome, Scenario
+from loadtests.simulate.limits import Limit, Outcome, Scenario
 
 HEAD = """\
 # The judge in virtual time

@@ -8,13 +8,8 @@ from random import Random
 
 import pytest
 
-from loadtests.simulate.scenarios import (
-    Scenario,
-    equal_errors,
-    every_scenario,
-    latency,
-    release,
-)
+from loadtests.simulate.limits import Scenario
+from loadtests.simulate.scenarios import equal_errors, every_scenario, latency, release
 from loadtests.simulate.table import HEAD, Row, markdown, rows_of, runs_shown
 
 # So few runs scatter: medians by about a quarter, ends by more.
