@@ -8,8 +8,8 @@ feed workers of the release before it for as long as a replacement takes.
                          Strata in each second in which something happened that it tells of;
                          Pairs and Answers, as long as there is room for them; Ends, when all that
                          it counted is said
-    control -> worker    Heard, after Hello; Update: all of it first, then only what changed; Kept,
-                         after Ends
+    control -> worker    Heard, after a Hello that knows it; Update: all of it first, then only what
+                         changed; Kept, after Ends
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     pid: int
     born: int  # by the machine's monotonic clock; tells a worker from the one it replaced
     protocol: int = PROTOCOL
+    knows_heard: bool = False  # older workers could not read it, and would ask anew for ever
 
 
 class Holds(msgspec.Struct, frozen=True, kw_only=True, tag="holds"):

@@ -171,7 +171,8 @@ class Feed:
             return
         link = _Link(_hello(bodies.pop(0)), writer)
         self._links.add(link)
-        writer.write(encode(Heard()))
+        if link.hello.knows_heard:
+            writer.write(encode(Heard()))
         if self.ledger.join(link.hello.worker, link.hello.born):
             self._books.settle(self.ledger)
         try:

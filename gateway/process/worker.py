@@ -63,7 +63,8 @@ class Worker:
         self._is_told = False
         self._meter = Meter(time.time())
         self._pulse = Pulse(lambda: lifeline.say(ALIVE))
-        hello = Hello(worker=boot.index, pid=os.getpid(), born=time.monotonic_ns())
+        born = time.monotonic_ns()
+        hello = Hello(worker=boot.index, pid=os.getpid(), born=born, knows_heard=True)
         self._link = Link(boot.channel_path, hello, self._take, self._count)
         self._outlet = Outlet(self._link)
         self._plane.on_pair = self._outlet.tell_pair

@@ -28,6 +28,7 @@ STEPS = (0.01, 0.05, 0.25, 0.5)
 STEP_SECONDS = 180
 OUTAGE = range(60, 120)  # of both
 CRASH = 400
+CONFIRMED = 20.0  # of the evidence that is fresh since the probe began
 _SECONDS = 0.1  # that an answer takes
 
 ShareAt = Callable[[int], float]
@@ -157,4 +158,46 @@ def rated_before(dice: Random, settings: JudgeSettings) -> dict[str, float]:
             judge.observe(stratum)
         if judge.alarms_of(FEEDBACK)[1]:
             return {"found": 1.0, "seconds": float(second - start)}
+    return {"found": 0.0, "seconds": inf}
+
+
+def probe_finds(dice: Random, settings: JudgeSettings) -> dict[str, float]:
+    """Whether a probe confirms that a version fails for all, when all have met that before.
+
+    Sixty users ask every other second, a quarter of them the candidate. Two seconds after the
+    alarm it has no weight for 20 s, and then its weight again for 15 s.
+    """
+    baseline = Baseline(noise=1.0)
+    judge = Judge(settings, baseline)
+    gather = Accumulator(ROUTE, CANDIDATE, STABLE, settings, baseline)
+    at_work = Workers(dice, 1)
+    known = [(dice.randbytes(8), dice.random()) for _ in range(60)]
+    share, alarm = 0.0, HOUR
+    for second in range(HOUR // 2):
+        away, probe, ends = alarm + 2, alarm + 22, alarm + 37
+        wanted = 0.0 if away <= second < probe else 0.25
+        if wanted != share:
+            share = wanted
+            gather.split(second, share)
+            at_work.follow(share)
+        if second == probe:
+            judge.mark()
+            gather.mark()
+        for unit, place in known:
+            if dice.random() < 0.5:
+                is_candidate = place < share
+                version = CANDIDATE if is_candidate else STABLE
+                is_bad = is_candidate and second >= OUTAGE.start
+                at_work.answer(second, version, unit, is_bad=is_bad)
+        gather.add(Batch(f"{second}", "g", second, at_work.told(second), ()))
+        for stratum in gather.close(second + 1, ["g"]):
+            judge.observe(stratum)
+        if alarm == HOUR and judge.alarms_of("errors")[1]:
+            alarm = second + 1
+        if second >= probe:
+            told = judge.evidence(float(second), 100 * share).families
+            if any(one.name == "errors" and one.fresh_e >= CONFIRMED for one in told):
+                return {"found": 1.0, "seconds": float(second - probe)}
+        if second >= ends:
+            break
     return {"found": 0.0, "seconds": inf}

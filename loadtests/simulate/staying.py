@@ -83,9 +83,11 @@ def _again_scenarios(
     }
     every = (Scenario("12", name, 100, always(n), (alarm,)) for n, name in names.items())
     outage = "an outage of both at 1 %, then the candidate fails for all at 25 %, 1 worker"
+    probe = "60 users, for whom the candidate fails at 25 %: a probe confirms it, 1 worker"
     before = "ratings of a release aborted at 50 % come while the next is at 5 %, equal"
     return (
         *every,
         Scenario("12", outage, 100, crash, (most, at)),
+        Scenario("12", probe, 100, lambda dice: again.probe_finds(dice, settings), (most, at)),
         Scenario("12", before, 100, lambda dice: again.rated_before(dice, settings), (alarm,)),
     )

@@ -89,7 +89,7 @@ class FakeWorker:
         self.updates: list[Update] = []
         self.refuse_next = False
         self.counted = Totals()
-        hello = Hello(worker=index, pid=os.getpid(), born=born)
+        hello = Hello(worker=index, pid=os.getpid(), born=born, knows_heard=True)
         self.link = Link(path, hello, self._take, lambda: self.counted)
 
     def _take(self, update: Update) -> None:
@@ -138,6 +138,17 @@ async def test_a_worker_hears_that_control_is_at_work_before_there_is_a_table(
     worker = channel.worker(0)
     await until(worker.link.was_heard.is_set, "it was heard")
     assert worker.sequence is None
+
+
+async def test_a_worker_of_the_release_before_hears_nothing_that_it_cannot_read(
+    channel: Channel,
+) -> None:
+    channel.feed.publish(snapshot(1, [spec()], []))
+    reader, writer = await asyncio.open_unix_connection(channel.path)
+    writer.write(encode(Hello(worker=0, pid=1, born=1)))
+    length = int.from_bytes(await reader.readexactly(4), "big")
+    assert isinstance(decode_for_worker(await reader.readexactly(length)), Update)
+    writer.close()
 
 
 async def test_a_change_of_weight_does_not_send_lists_again(channel: Channel) -> None:

@@ -108,8 +108,10 @@ class ReleaseJudging:
         return self._judge.evidence(now, weight, metrics)
 
     def mark(self) -> None:
-        if self._judge is not None:
+        """From here on fresh evidence counts."""
+        if self._judge is not None and self._accumulator is not None:
             self._judge.mark()
+            self._accumulator.mark()
 
     def state(self) -> bytes:
         """Text, for whoever looks at the hash; empty as long as it only learns."""

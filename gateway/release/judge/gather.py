@@ -16,7 +16,7 @@ from gateway.release.judge.baseline import Baseline
 from gateway.release.judge.cuts import Cut, Cutter, Firsts, Timed, due
 from gateway.release.judge.lengthen import Lines, Pending
 from gateway.release.judge.measured import Batch, Cell, Events
-from gateway.release.judge.places import Came
+from gateway.release.judge.places import Came, Places
 from gateway.release.judge.settings import JudgeSettings
 from gateway.release.judge.strata import (
     Answers,
@@ -134,6 +134,10 @@ class Accumulator:
             splits.append((at, share))
             splits.sort(key=lambda split: split[0])
             self._state.once.split(int(at), share, self._longest_wait)
+
+    def mark(self) -> None:
+        """What follows must confirm what was found: who failed before may tell of it anew."""
+        self._state.once.places = Places()
 
     def add(self, batch: Batch) -> None:
         """Takes what one gateway sent; once, for what comes twice counts twice."""

@@ -18,7 +18,7 @@ import msgspec
 from gateway.release.judge.counts import AT_RISK_EACH
 from gateway.release.judge.present import part_of
 
-MOST_PLACES = 20_000  # 320 kB in the store
+MOST_PLACES = 20_000  # 360 kB in the store
 _ANYWHERE = (0, AT_RISK_EACH)
 
 
@@ -60,7 +60,7 @@ class Places(msgspec.Struct):
                 continue
             before = self.known.get(unit, _ANYWHERE)
             bounds = (_bounds(before, came), _bounds(_ANYWHERE, came))
-            self.known[unit] = next((one for one in bounds if one[0] < one[1]), _ANYWHERE)
+            self.known[unit] = next((one for one in bounds if one[0] < one[1]), before)
             if len(self.known) > MOST_PLACES:
                 self.mask = self.mask << 1 | 1
                 self.known = {one: at for one, at in self.known.items() if not one & self.mask}

@@ -484,6 +484,21 @@ def test_what_came_before_the_release_is_neither_ones_fault() -> None:
     assert (pair.candidate_n, pair.candidate_bad) == (1, 1)
 
 
+def test_after_a_mark_who_failed_before_tells_anew_of_the_candidate() -> None:
+    gather = Accumulator(ROUTE, CANDIDATE, STABLE, BY_UNIT, QUIET)
+    gather.split(START, 0.25)
+    told = []
+    for since in (0, 200, 400):  # away and back, as for a probe
+        gather.split(START + since, 0.25)
+        gather.add(failed_in(START + since + 50, START + since + 50, CANDIDATE, 1))
+        gather.split(START + since + 100, 0.0)
+        if since == 200:
+            gather.mark()
+        told.append(at_risk(gather.close(START + since + 199))[0])
+    # For the first time, then where he is in any case, and as if for the first time.
+    assert told == [250_000, 1_000_000, 250_000]
+
+
 def test_while_gateways_learn_of_a_weight_the_larger_share_counts() -> None:
     gather = gatherer(BY_UNIT)
     gather.split(START, 0.05)

@@ -55,6 +55,8 @@ def test_a_candidate_with_all_or_nothing_tells_nothing_of_who_is_elsewhere() -> 
     assert places.part(1, at(0.25, is_candidate=True)) == 250_000
     places = learnt(at(0.0, is_candidate=True))
     assert places.part(1, at(0.25, is_candidate=True)) == 250_000
+    places = learnt(at(0.2, is_candidate=True), at(0.0, is_candidate=True))
+    assert places.known == {1: (0, 200_000)}
 
 
 def test_while_the_share_changes_a_place_is_what_either_of_them_allows() -> None:
